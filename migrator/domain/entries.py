@@ -1,0 +1,82 @@
+"""What a tree consists of: entries as a scan sees them, and the classes every item ends in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """What an entry is; `special` stands for FIFOs, sockets and devices, which are listed and never opened."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    SPECIAL = "special"
+
+
+class Entry(NamedTuple):
+    """One entry of a tree, as one look saw it; what a lane cannot see is None."""
+
+    path: bytes  # relative to the dataset's root, components joined by b"/"; b"" is the root itself
+    kind: Kind
+    size: int  # bytes; 0 unless a file
+    mtime_ns: int  # whole seconds where the lane sees no more
+    mode: int  # permission bits, 0o7777 at most
+    uid: int
+    gid: int
+    link: bytes | None = None  # the text of a symbolic link, unchanged
+    ctime_ns: int | None = None
+    inode: int | None = None
+    links: int | None = None
+
+
+class Unreadable(NamedTuple):
+    """A place whose content could not be listed: its subtree is unknown, not empty."""
+
+    path: bytes
+    reason: str
+
+
+class Class(StrEnum):
+    """Where an item stands; every item seen is in exactly one class."""
+
+    PENDING = "pending"
+    ACKNOWLEDGED = "acknowledged"
+    VERIFIED = "verified"
+    EXCLUDED = "excluded"
+    WAIVED = "waived"
+    FAILED = "failed"
+    VANISHED = "vanished"
+
+
+class Item(NamedTuple):
+    """One row of the manifest, as `export` and the events show it."""
+
+    dataset: str
+    path: bytes
+    kind: Kind
+    size: int
+    mtime_ns: int
+    state: Class
+    seq: int | None
+    sha256: bytes | None
+    verified_by: str | None
+    reason: str | None
+
+
+def display(raw: bytes) -> str:
+    r"""`raw` as text that is safe on a terminal: control characters and bytes that are not UTF-8 become ``\xNN``."""
+    text = raw.decode("utf-8", "surrogateescape")
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if character == "\\":
+        return "\\\\"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,135 @@
+"""What commands bring back: plain facts, ready to be shown as a table or as JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Literal
+
+from migrator.domain.entries import Class
+from migrator.domain.phases import Gate, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many items stand where; the counts add up to what the last scan saw (bytes count files)."""
+
+    items: dict[Class, int] = field(default_factory=dict)
+    size_bytes: dict[Class, int] = field(default_factory=dict)
+    foreign: int = 0  # entries that exist only at the target, as the last verify listed them
+
+    @property
+    def seen(self) -> int:
+        """All items of all classes."""
+        return sum(self.items.values())
+
+    def of(self, state: Class) -> int:
+        """How many items stand in `state`."""
+        return self.items.get(state, 0)
+
+    def plus(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(
+            {state: self.of(state) + other.of(state) for state in Class},
+            {state: self.size_bytes.get(state, 0) + other.size_bytes.get(state, 0) for state in Class},
+            self.foreign + other.foreign,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One recorded try of one step."""
+
+    step: str
+    started_at: dt.datetime
+    ended_at: dt.datetime | None  # None: it was cut off
+    error: str | None
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationReport:
+    """Where one application stands, and what comes next."""
+
+    name: str
+    wave: str
+    owner: str
+    phase: Phase
+    waits_for: str | None  # a sentence: "approval of gate `freeze`"; None when nothing holds it
+    gate: Gate | None
+    frozen_for_seconds: float | None
+    last_attempt: Attempt | None
+    tally: Tally
+    exit_code: int = 0  # what this run or verify did with it
+    error: str | None = None
+    hint: str | None = None
+    differences: tuple[str, ...] = ()  # named for people, already escaped; the first hundred
+
+
+@dataclass(frozen=True, slots=True)
+class WaveReport:
+    """What a command did, application by application."""
+
+    command: str
+    applications: tuple[ApplicationReport, ...]
+    exit_code: int
+    next_command: str | None  # what to type next, complete
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a preflight rule has to say."""
+
+    rule: str  # "target-space"
+    severity: Literal["error", "warning", "note"]
+    sentence: str
+    hint: str | None = None
+    application: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetForecast:
+    """What one pass over a dataset would carry, from a scan of now or, offline, unknown (None)."""
+
+    name: str
+    source: str
+    target: str
+    source_lane: str | None
+    target_lane: str | None
+    items: int | None
+    size_bytes: int | None
+    to_copy_items: int | None
+    to_copy_bytes: int | None
+    to_delete_items: int | None
+    excluded_items: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedApplication:
+    """One row of `migrator plan`."""
+
+    name: str
+    wave: str
+    owner: str
+    phase: Phase
+    datasets: tuple[DatasetForecast, ...]
+    steps: tuple[str, ...]  # the steps that are left, gates included as "gate: freeze"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What `migrator plan` shows."""
+
+    migration: str
+    digest: str
+    recorded_digest: str | None
+    changes: tuple[str, ...]  # how the plan differs from the recorded one, in words
+    applications: tuple[PlannedApplication, ...]  # in the order of their cutover
+    findings: tuple[Finding, ...]
+    is_offline: bool
+    next_command: str | None
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is left to do; unknown counts as work."""
+        return any(application.steps for application in self.applications)

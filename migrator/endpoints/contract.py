@@ -1,0 +1,203 @@
+"""What every endpoint can do, whichever way it is reached. Everything above this package knows only these names.
+
+A tree in the source role has no method that writes: that is how the type system holds the promise that the source
+is never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from migrator.domain.entries import Entry, Unreadable
+from migrator.domain.plan import EndpointSpec
+
+# The most a command's output may bring; what comes after it is dropped.
+OUTPUT_LIMIT_BYTES = 64 * 1024
+
+
+class Completed(NamedTuple):
+    """How a command ended: `status` is None when it ran out of time or the connection was lost."""
+
+    status: int | None
+    stdout: bytes  # OUTPUT_LIMIT_BYTES at most
+    stderr: bytes
+
+
+class Abilities(NamedTuple):
+    """What a lane to an endpoint can see and keep, for the plan table, the preflight and the guard."""
+
+    lane: str  # "local" | "sftp" | "agent"
+    peer: str  # what answers there, for people: "OpenSSH_9.2p1", "this machine"
+    keeps: frozenset[str]  # of mode, times, owner, hardlinks, xattrs, acls, holes, setid
+    sees_ctime: bool
+    can_run: bool  # whether commands can be run there
+    syncs_directories: bool  # False: "acknowledged" is all that can be claimed before verify
+
+
+class Space(NamedTuple):
+    """What the file system at a target root has left for us."""
+
+    free_bytes: int
+    free_inodes: int | None  # None: the file system does not count them
+
+
+class Problem(StrEnum):
+    """Why a file could not be read to its end."""
+
+    CHANGED = "changed"  # its size, time or kind moved while it was read: hot, to be tried again
+    VANISHED = "vanished"  # it was gone before it could be opened
+    FAILED = "failed"  # anything else; `Piece.reason` says what
+
+
+class Piece(NamedTuple):
+    """A part of a file's content. The pieces of one file come in order and without another file's between them.
+
+    The last piece of a file, and only that one, has either `found` (the entry as it was after the last byte was
+    read: exactly `found.size` bytes were delivered) or `problem`. An empty file has one piece without data.
+    """
+
+    entry: Entry  # as it was asked for
+    data: bytes
+    found: Entry | None = None  # may differ from `entry` when the file changed between the scan and the read
+    problem: Problem | None = None
+    reason: str = ""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more comes of this file."""
+        return self.found is not None or self.problem is not None
+
+
+class SourceTree(Protocol):
+    """The tree below one root, to be read. Not safe for use from two threads at once."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What this lane sees and keeps."""
+
+    def scan(self) -> Iterator[Sequence[Entry | Unreadable]]:
+        """Every entry below the root, in blocks; a folder comes before what is in it, the root (b"") first.
+
+        Nothing is skipped by name and no link is followed. A folder that cannot be listed yields its Entry and then
+        an Unreadable. Raises SafetyStop for a hostile listing (a name that is empty, `.`, `..`, holds a slash or a
+        NUL, or comes twice) and EndpointUnavailable when the root is missing, unreadable or not a folder.
+        """
+
+    def stat(self, path: bytes) -> Entry | None:
+        """The entry at `path`, links not followed; None when there is none."""
+
+    def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
+        """The content of the wanted files, in the order asked for, as many requests in flight as the lane allows.
+
+        A file is opened without following a link in its last component, stat-ed when open and again after its last
+        byte; when the two looks differ, or the path no longer is that file, the problem is CHANGED. Fewer bytes
+        than the file's own size is FAILED with "short read A of B"; more is FAILED as well. Only the connection
+        itself failing raises.
+        """
+
+    def close(self) -> None:
+        """Let go of whatever the tree holds; may be called twice."""
+
+
+class Landed(NamedTuple):
+    """The outcome of one item at the target; `problem` is None when it is in place (and durable, if commit says so)."""
+
+    path: bytes
+    problem: str | None = None
+
+
+class Writer(Protocol):
+    """The only way anything is written below a target root. One file is open at a time.
+
+    Each path is resolved beneath the root component by component, no link followed; missing parent folders are made
+    (mode 0700; `settle` gives them their own). A file or link is written under a temp name beside its final one and
+    gets that only in `commit`. A problem with one item (permission, name too long, something else stands there) is
+    kept for that item's Landed and does not raise; a full or failing disk raises EndpointUnavailable or Incomplete
+    with the reason, after which the writer is of no more use.
+    """
+
+    def begin(self, entry: Entry) -> None:
+        """Open a temp file for `entry.path`: O_CREAT | O_EXCL | O_NOFOLLOW, mode 0600."""
+
+    def write(self, data: bytes) -> None:
+        """Append to the open file."""
+
+    def finish(self, entry: Entry) -> None:
+        """Set owner, mode and times of `entry` as far as they are kept, and close; the rename waits for `commit`."""
+
+    def abandon(self) -> None:
+        """Remove the open temp file, if there is one."""
+
+    def link(self, entry: Entry) -> None:
+        """Make the symbolic link `entry.link` under a temp name; the rename waits for `commit`."""
+
+    def commit(self) -> list[Landed]:
+        """Sync the data, rename everything finished since the last commit, sync the folders; then say how each went."""
+
+    def settle(self, directories: Sequence[Entry]) -> list[Landed]:
+        """Make the folders where missing and give them their owner, mode and times, in the order given; durable."""
+
+    def remove(self, entries: Sequence[Entry]) -> list[Landed]:
+        """Remove files, links and empty folders, in the order given; something of another kind stays and is a problem.
+
+        What is already gone counts as removed. Durable on return.
+        """
+
+    def close(self) -> None:
+        """Remove temp files that were not committed, and let go; may be called twice."""
+
+
+class TargetTree(SourceTree, Protocol):
+    """A tree that is written, and read again to prove it. `scan` and `stat` leave out our own temp names."""
+
+    def make_root(self) -> None:
+        """Make the root (mode 0700) if it is missing and its parent exists; EndpointUnavailable when that fails."""
+
+    def hold(self, holder: str) -> AbstractContextManager[None]:
+        """The lock on this root, for one run; raises Held at once when another run has it.
+
+        `holder` names the state that asks (a random hexadecimal id): a lease left behind by the same holder is taken
+        over, since that holder's own lock proves that its earlier run is dead.
+        """
+
+    def writer(self, keep: frozenset[str]) -> Writer:
+        """The confined writer; `keep` is what it must preserve (words as in the plan)."""
+
+    def sweep(self) -> int:
+        """Remove temp files of ours that an interrupted run left anywhere below the root; how many."""
+
+    def space(self) -> Space | None:
+        """What is left below the root; None where the lane cannot tell."""
+
+
+class Endpoint(Protocol):
+    """One host, as one process speaks to it. Opening it costs nothing; the first use connects."""
+
+    @property
+    def spec(self) -> EndpointSpec:
+        """The endpoint as the plan writes it."""
+
+    def source(self, root: bytes) -> SourceTree:
+        """The tree below `root`, for reading only."""
+
+    def target(self, root: bytes, temp_key: bytes) -> TargetTree:
+        """The tree below `root`, for writing; `temp_key` (32 bytes) makes and recognises the temp names."""
+
+    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+        """Run a command there, without a terminal and with an empty standard input.
+
+        Over SSH the arguments are joined by `shlex.join`; here they are given as they are. Raises
+        EndpointUnavailable when the host cannot be reached; a command that fails is an answer, not an error.
+        """
+
+    def read_link(self, path: bytes) -> bytes | None:
+        """The text of the symbolic link at the absolute `path`; None when nothing is there; Refused for other kinds."""
+
+    def point_link(self, path: bytes, to: bytes) -> None:
+        """Make the absolute `path` a symbolic link to `to`, replacing a link that is there in one atomic step."""
+
+    def close(self) -> None:
+        """Close every connection; may be called twice."""
