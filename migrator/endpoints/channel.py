@@ -1,0 +1,47 @@
+"""How the sftp lane sees a connector: two descriptors to speak through, and the reason when they fall silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from migrator.endpoints.contract import Completed
+from migrator.errors import MigratorError
+
+
+class Channel(Protocol):
+    """One SFTP session on an SSH connection of its own, as a pair of descriptors in blocking mode."""
+
+    @property
+    def read_fd(self) -> int:
+        """Where the server's bytes arrive; at its end the channel is dead."""
+
+    @property
+    def write_fd(self) -> int:
+        """Where requests go; EPIPE when the channel is dead."""
+
+    def explain(self) -> MigratorError:
+        """Why the channel ended early, as the error to raise; waits a few seconds at most for the transport's words.
+
+        SafetyStop for a host key that is unknown or changed, EndpointUnavailable for everything else.
+        """
+
+    def close(self) -> None:
+        """End the session and its connection, leaving no child behind; may be called twice."""
+
+
+class Connector(Protocol):
+    """How we speak SSH to one endpoint. Opening costs nothing; the first use connects."""
+
+    @property
+    def peer(self) -> str:
+        """The server's software as its banner names it, or "unknown" before the first connection or where hidden."""
+
+    def open_sftp(self) -> Channel:
+        """A new connection with an SFTP session on it; nothing is executed at the endpoint."""
+
+    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+        """Run a command there (`shlex.join`ed), standard input empty; see Endpoint.run."""
+
+    def close(self) -> None:
+        """Close every connection; may be called twice."""
