@@ -98,5 +98,8 @@ def exit_code_of(error: BaseException) -> int:
 
 def most_serious(codes: Iterable[int]) -> int:
     """The code that speaks for several applications; 0 when there is none but 0."""
-    bad = [code for code in codes if code != 0]
-    return min(bad, key=lambda code: SERIOUSNESS.index(code) if code in SERIOUSNESS else 0, default=0)
+    return min((code for code in codes if code != 0), key=_rank, default=0)
+
+
+def _rank(code: int) -> int:
+    return SERIOUSNESS.index(code) if code in SERIOUSNESS else 0

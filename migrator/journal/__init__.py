@@ -1,0 +1,1 @@
+"""What we remember, in SQLite: runs, phases, attempts, approvals and the manifest of every application."""
