@@ -199,5 +199,11 @@ class Endpoint(Protocol):
     def point_link(self, path: bytes, to: bytes) -> None:
         """Make the absolute `path` a symbolic link to `to`, replacing a link that is there in one atomic step."""
 
+    def remove_link(self, path: bytes) -> None:
+        """Remove the symbolic link at the absolute `path`; one that is gone counts as removed; Refused for other kinds.
+
+        Needed to undo a switch that made a link where there was none.
+        """
+
     def close(self) -> None:
         """Close every connection; may be called twice."""
