@@ -1,0 +1,134 @@
+"""The crash-proof way to put an effect in place and to take it back: ask, note the intent, act, ask again, note it.
+
+A crash between two of these is *unknown*, never "failed": the next run asks the probe first and goes on from its
+answer. So no `apply` and no `undo` ever runs twice without a probe between.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, NoReturn, Protocol
+
+from migrator.domain.events import EffectNoted, OnEvent
+from migrator.errors import Refused
+from migrator.switching.effects import Answer, Effect
+
+
+class Verb(StrEnum):
+    """What is done to an effect."""
+
+    APPLY = "apply"
+    UNDO = "undo"
+
+
+_GOAL = {Verb.APPLY: Answer.IN_PLACE, Verb.UNDO: Answer.NOT_IN_PLACE}
+
+
+class EffectRecord(Protocol):
+    """What the journal knows of the newest intent for one effect."""
+
+    @property
+    def id(self) -> int:
+        """The number that `intend` returned."""
+
+    @property
+    def verb(self) -> str:
+        """`apply` or `undo`."""
+
+    @property
+    def answer(self) -> str | None:
+        """What the probe said afterwards; None when the run was cut off before that was recorded."""
+
+
+class Memory(Protocol):
+    """The journal of one application, as far as effects need it; every call is durable on return."""
+
+    def intend(self, effect: str, verb: str) -> int:
+        """Record that `verb` is about to happen; the number for `confirm`."""
+
+    def confirm(self, effect_id: int, answer: str) -> None:
+        """Record what the probe said afterwards."""
+
+    def last_effect(self, effect: str) -> EffectRecord | None:
+        """The newest intent for `effect`."""
+
+    def mark(self, name: str, value: str | None) -> None:
+        """Record a small fact; None forgets it."""
+
+    def marked(self, name: str) -> str | None:
+        """A fact recorded by `mark`."""
+
+
+def put_in_place(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
+    """Return only when the effect's probe says that it is in place, and the journal knows it.
+
+    Raises Refused when the probe cannot tell, or still says no after `apply`; the same call then goes on later.
+    """
+    if _is_settled(effect, memory, on_event, Verb.APPLY):
+        return
+    # Before the intent, so that an intent without what undo needs cannot exist. Overwritten only while the effect is
+    # not in place: once it is, `prepare` would see our own doing.
+    memory.mark(_prepared_by(effect), effect.prepare())
+    intent = memory.intend(effect.name, Verb.APPLY.value)
+    effect.apply()
+    _note(effect, on_event, "apply", "done")
+    answer = _ask(effect, on_event)
+    memory.confirm(intent, answer.value)
+    if answer is not Answer.IN_PLACE:
+        _refuse(effect, "was applied, but its probe says that it is not in place")
+
+
+def take_back(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
+    """Return only when the effect's probe says that it is not in place, and the journal knows it.
+
+    Raises Refused when the probe cannot tell, or still says yes after `undo`; the same call then goes on later.
+    """
+    if _is_settled(effect, memory, on_event, Verb.UNDO):
+        return
+    intent = memory.intend(effect.name, Verb.UNDO.value)
+    effect.undo(memory.marked(_prepared_by(effect)))
+    _note(effect, on_event, "undo", "done")
+    answer = _ask(effect, on_event)
+    memory.confirm(intent, answer.value)
+    if answer is not Answer.NOT_IN_PLACE:
+        _refuse(effect, "was undone, but its probe says that it is still in place")
+
+
+def _ask(effect: Effect, on_event: OnEvent) -> Answer:
+    """The probe's answer, yes or no; Refused when it is unknown, since then only a human may decide."""
+    answer = effect.probe()
+    _note(effect, on_event, "probe", answer.value)
+    if answer is Answer.UNKNOWN:
+        _refuse(effect, "cannot be probed: its probe gave neither yes (exit 0) nor no (exit 1)")
+    return answer
+
+
+def _is_settled(effect: Effect, memory: Memory, on_event: OnEvent, verb: Verb) -> bool:
+    """Whether nothing is left to do; an intent that a crash left open is closed with what the probe says now."""
+    answer = _ask(effect, on_event)
+    last = memory.last_effect(effect.name)
+    if last is not None and last.answer is None:
+        memory.confirm(last.id, answer.value)
+    if answer is not _GOAL[verb]:
+        return False
+    is_recorded = last is not None and last.verb == verb and last.answer in (None, answer)
+    was_never_applied = last is None and verb is Verb.UNDO
+    if not is_recorded and not was_never_applied:
+        # Somebody else put it there, or took it away: recorded, so that the journal tells of it.
+        memory.confirm(memory.intend(effect.name, verb.value), answer.value)
+    return True
+
+
+def _prepared_by(effect: Effect) -> str:
+    return f"prepared by {effect.name}"
+
+
+def _note(effect: Effect, on_event: OnEvent, verb: Literal["apply", "probe", "undo"], answer: str) -> None:
+    on_event(EffectNoted(effect.application, effect.name, verb, answer))
+
+
+def _refuse(effect: Effect, what: str) -> NoReturn:
+    raise Refused(
+        f"{effect.name} of `{effect.application}` {what}",
+        hint="look at it by hand: no command acts on it until its probe gives a clear answer",
+    )
