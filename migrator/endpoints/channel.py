@@ -26,6 +26,9 @@ class Channel(Protocol):
         SafetyStop for a host key that is unknown or changed, EndpointUnavailable for everything else.
         """
 
+    def interrupt(self) -> None:
+        """End the session from any thread: a blocked reader sees the end; the descriptors stay open until `close`."""
+
     def close(self) -> None:
         """End the session and its connection, leaving no child behind; may be called twice."""
 
