@@ -20,8 +20,8 @@ _LITTLE_SPACE = 1_000_000_000
 _NO_SPACE = 50_000_000
 # SQLite's WAL needs memory shared by all its readers, and our locks need flock: neither can be trusted over a network.
 _NETWORK = frozenset(
-    ("9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb3", "smbfs")
-    + ("fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs")
+    {"9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb3", "smbfs"}
+    | {"fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"}
 )
 _MEMORY = frozenset({"tmpfs", "ramfs"})
 
