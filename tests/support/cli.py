@@ -104,7 +104,7 @@ class Cli:
         return ["--state", str(self.state)]
 
     def _environment(self) -> dict[str, str]:
-        return clean_environment() | self.environment
+        return {**clean_environment(), **self.environment}
 
 
 def clean_environment() -> dict[str, str]:
