@@ -1,0 +1,159 @@
+"""The `openssh` connector: the system's ssh client as a child process, its pipes as the channel."""
+
+from __future__ import annotations
+
+import itertools
+import selectors
+import shlex
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from migrator.domain.entries import display
+from migrator.domain.plan import EndpointSpec
+from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
+from migrator.endpoints.openssh_child import SshChild
+from migrator.endpoints.openssh_command import write_known_hosts
+from migrator.endpoints.openssh_log import diagnose
+from migrator.endpoints.ssh_route import check_identity, check_names, host_of
+from migrator.errors import MigratorError
+
+# How long ssh may take to say why it ended, once its output has.
+_EXPLAIN_SECONDS = 3.0
+
+
+class OpensshChannel:
+    """An SFTP session on an ssh process of its own; see `Channel`."""
+
+    def __init__(self, connector: OpensshConnector, route: Sequence[EndpointSpec], child: SshChild) -> None:
+        self._connector = connector
+        self._route = route
+        self._child = child
+        self._was_interrupted = False
+
+    @property
+    def read_fd(self) -> int:
+        """Where the server's bytes arrive."""
+        return self._child.stdout.fileno()
+
+    @property
+    def write_fd(self) -> int:
+        """Where requests go."""
+        return self._child.stdin.fileno()
+
+    def explain(self) -> MigratorError:
+        """Why it ended early, from ssh's log; ends it when it has not."""
+        if self._child.wait(_EXPLAIN_SECONDS) is None:
+            self._was_interrupted = True
+            self._child.kill()
+            self._child.wait(_EXPLAIN_SECONDS)
+        return diagnose(self._route, self._child.stories, self._child.words, was_cut_off=self._was_interrupted)
+
+    def interrupt(self) -> None:
+        """Kill ssh, which ends both pipes."""
+        self._was_interrupted = True
+        self._child.kill()
+
+    def close(self) -> None:
+        """Let ssh say goodbye, and reap it."""
+        self._connector.forget(self)
+        self._child.end()
+
+    def banner(self) -> bytes | None:
+        """The software of the server at the end of the route, once it has named itself."""
+        return self._child.stories[-1].banner
+
+
+class OpensshConnector:
+    """Speaks SSH to `spec`, by way of `jumps` (first hop first), through the system's client; see `Connector`."""
+
+    def __init__(self, spec: EndpointSpec, jumps: Sequence[EndpointSpec] = ()) -> None:
+        self._route = (*jumps, spec)
+        for each in self._route:
+            check_names(each)
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._private: Path | None = None
+        self._channels: set[OpensshChannel] = set()
+        self._banner: bytes | None = None
+
+    @property
+    def peer(self) -> str:
+        """The server's software; see `Connector.peer`."""
+        with self._lock:
+            channels = tuple(self._channels)
+        for channel in channels:
+            self._banner = self._banner or channel.banner()
+        return display(self._banner) if self._banner else "unknown"
+
+    def open_sftp(self) -> OpensshChannel:
+        """Start an ssh with an SFTP session; a failure shows when its output ends, and `explain` tells it."""
+        child = self._start("-s", "--", host_of(self._route[-1]), "sftp")
+        channel = OpensshChannel(self, self._route, child)
+        with self._lock:
+            self._channels.add(channel)
+        return channel
+
+    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+        """Run a command on a connection of its own, whose making counts towards the time; see `Connector.run`."""
+        child = self._start("--", host_of(self._route[-1]), shlex.join(argv))
+        try:
+            return self._outcome(child, timeout_seconds)
+        finally:
+            child.kill()
+            child.end()
+
+    def forget(self, channel: OpensshChannel) -> None:
+        """Called by a channel that closes."""
+        self._banner = self._banner or channel.banner()
+        with self._lock:
+            self._channels.discard(channel)
+
+    def close(self) -> None:
+        """End every ssh and remove the private folder."""
+        with self._lock:
+            channels, private, self._private = tuple(self._channels), self._private, None
+        for channel in channels:
+            channel.close()
+        if private is not None:
+            shutil.rmtree(private)
+
+    def _outcome(self, child: SshChild, timeout_seconds: float) -> Completed:
+        deadline = time.monotonic() + timeout_seconds
+        child.stdin.close()
+        stdout = _read_until(child, deadline)
+        status = child.wait(max(0.0, deadline - time.monotonic()))
+        story = child.stories[-1]
+        self._banner = self._banner or story.banner
+        if not story.is_logged_in:
+            raise diagnose(self._route, child.stories, child.words, was_cut_off=status is None)
+        return Completed(status if story.has_status else None, stdout, child.words)
+
+    def _start(self, *ending: str) -> SshChild:
+        for spec in self._route:
+            check_identity(spec)
+        return SshChild(self._route, self._folder(), next(self._numbers), ending)
+
+    def _folder(self) -> Path:
+        with self._lock:
+            if self._private is None:
+                private = Path(tempfile.mkdtemp(prefix="migrator-ssh-"))
+                write_known_hosts(self._route, private)
+                self._private = private
+            return self._private
+
+
+def _read_until(child: SshChild, deadline: float) -> bytes:
+    """Standard output to its end or to the deadline; what is beyond the limit is read and dropped."""
+    kept = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0 and selector.select(left):
+            data = child.stdout.read(64 * 1024)
+            if not data:
+                break
+            kept += data[: OUTPUT_LIMIT_BYTES - len(kept)]
+    return bytes(kept)

@@ -1,0 +1,29 @@
+"""Fixtures that all tests share; what they are made of is in tests/support."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.sshd import Account, ClientKey, Setup, Sshd, make_key, own_account, running_sshd
+
+
+@pytest.fixture(scope="session")
+def client_key(tmp_path_factory: pytest.TempPathFactory) -> ClientKey:
+    """A key pair to log in with."""
+    return make_key(tmp_path_factory.mktemp("client") / "id")
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Account]:
+    """As root an unprivileged account with a shell and a jail, made for this test process; else the user's own."""
+    with own_account() as account:
+        yield account
+
+
+@pytest.fixture
+def sshd(account: Account, client_key: ClientKey) -> Iterator[Sshd]:
+    """A server for one test that lets `client_key` in as `account`, with a shell and SFTP."""
+    with running_sshd(Setup(account, client_key)) as server:
+        yield server
