@@ -1,0 +1,54 @@
+"""`migrator approve`: say yes at a gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from migrator.cli.options import Chosen, PlanFile
+from migrator.cli.session import Session
+from migrator.cli.words import gate as gate_of
+from migrator.cli.words import gates_starting, moment
+from migrator.domain.phases import Gate
+from migrator.errors import UsageError
+
+GateName = Annotated[
+    Gate,
+    typer.Argument(
+        metavar="GATE",
+        parser=gate_of,
+        autocompletion=gates_starting,
+        help=f"One of: {' '.join(Gate)}.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """When an approval counts; moments in ISO 8601, in the plan's time zone unless they name another."""
+
+    not_before: Annotated[str | None, typer.Option(metavar="TIME", help="It counts from this moment on.")] = None
+    not_after: Annotated[str | None, typer.Option(metavar="TIME", help="It counts up to this moment.")] = None
+
+
+def approve(session: Session, plan: PlanFile, gate: GateName, chosen: Chosen, validity: Validity) -> int:
+    """Record an approval by the current user for exactly this plan and gate."""
+    from migrator import bootstrap
+
+    loaded = bootstrap.load(plan)
+    not_before = moment(validity.not_before, loaded.timezone, "--not-before")
+    not_after = moment(validity.not_after, loaded.timezone, "--not-after")
+    if not_before is not None and not_after is not None and not_after <= not_before:
+        raise UsageError(
+            "the approval would end before it begins", hint="`--not-after` must be later than `--not-before`"
+        )
+    selection = bootstrap.Selection(chosen.wave, chosen.application)
+    approved = bootstrap.approve(loaded, gate, selection, session.state, not_before=not_before, not_after=not_after)
+    for application in approved:
+        session.screen.fact(
+            "approval.recorded", {"application": application, "gate": gate}, f"{application}: gate `{gate}` approved"
+        )
+    return 0

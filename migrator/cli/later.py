@@ -1,0 +1,48 @@
+"""Commands that the interface promises and this version does not carry out yet: they say so, and do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from migrator.cli.session import Session
+from migrator.errors import Refused
+
+Anything = Annotated[list[str] | None, typer.Argument(metavar="PLAN", show_default=False)]
+
+# Name, what it will do, what serves meanwhile.
+LATER = (
+    (
+        "fall-back",
+        "go back after the switch, new data included",
+        "before the switch, `migrator roll-back` goes back; after it, the source is as it was when it was frozen",
+    ),
+    (
+        "decommission",
+        "retire the source",
+        "`accepted` is the last phase that this version reaches; retire the source by hand",
+    ),
+    (
+        "report",
+        "write the evidence as HTML, JSON, manifests and signatures",
+        "`migrator export` lists every item with its digest, `migrator status --json` where each application stands",
+    ),
+    (
+        "audit",
+        "check the custody chain and its signatures",
+        "`migrator verify --full` reads both sides again and compares them",
+    ),
+)
+
+
+def refusal(name: str, does: str, hint: str) -> Callable[..., int]:
+    """The command `name`, which refuses."""
+
+    def refuse(session: Session, rest: Anything = None) -> int:
+        del session, rest
+        raise Refused(f"`{name}` is not carried out yet", hint=hint)
+
+    refuse.__doc__ = f"Not carried out yet: {does}."
+    return refuse

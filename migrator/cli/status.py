@@ -1,0 +1,15 @@
+"""`migrator status`: where everything stands."""
+
+from __future__ import annotations
+
+from migrator.cli.options import PlanFile
+from migrator.cli.session import Session
+
+
+def status(session: Session, plan: PlanFile) -> int:
+    """Show where every wave and application stands, what it waits for, and the next command to type."""
+    from migrator import bootstrap
+
+    report = bootstrap.status(bootstrap.load(plan), session.state)
+    session.screen.wave(report)
+    return report.exit_code

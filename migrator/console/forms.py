@@ -1,0 +1,126 @@
+"""Reports as JSON objects: the twins of the tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from migrator.console.jsonl import moment_text
+from migrator.domain.entries import Class
+from migrator.domain.phases import Phase
+from migrator.domain.reports import (
+    ApplicationReport,
+    Attempt,
+    DatasetForecast,
+    Finding,
+    PlannedApplication,
+    PlanReport,
+    Tally,
+    WaveReport,
+)
+
+
+def application_form(report: ApplicationReport, next_command: str | None) -> dict[str, Any]:
+    """Where one application stands; `next` is None once nothing is left to do for it."""
+    return {
+        "application": report.name,
+        "wave": report.wave,
+        "owner": report.owner,
+        "phase": report.phase,
+        "gate": report.gate,
+        "waits_for": report.waits_for,
+        "frozen_for_seconds": report.frozen_for_seconds,
+        "last_attempt": None if report.last_attempt is None else _attempt_form(report.last_attempt),
+        **_tally_form(report.tally),
+        "exit_code": report.exit_code,
+        "error": report.error,
+        "hint": report.hint,
+        "differences": report.differences,
+        "next": None if report.phase.is_at_least(Phase.ACCEPTED) else next_command,
+    }
+
+
+def _attempt_form(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "step": attempt.step,
+        "started_at": moment_text(attempt.started_at),
+        "ended_at": None if attempt.ended_at is None else moment_text(attempt.ended_at),
+        "error": attempt.error,
+        "run_id": attempt.run_id,
+    }
+
+
+def _tally_form(tally: Tally) -> dict[str, Any]:
+    return {
+        "seen": tally.seen,
+        "counts": {state.value: tally.of(state) for state in Class},
+        "size_bytes": {state.value: tally.size_bytes.get(state, 0) for state in Class},
+        "foreign": tally.foreign,
+    }
+
+
+def wave_form(report: WaveReport) -> dict[str, Any]:
+    """The end of a report: all applications added up."""
+    total = Tally()
+    for application in report.applications:
+        total = total.plus(application.tally)
+    waves = list(dict.fromkeys(application.wave for application in report.applications))
+    return {
+        "command": report.command,
+        "waves": waves,
+        "applications": len(report.applications),
+        **_tally_form(total),
+        "exit_code": report.exit_code,
+        "next": report.next_command,
+    }
+
+
+def planned_form(application: PlannedApplication) -> dict[str, Any]:
+    """What is left to do for one application."""
+    return {
+        "application": application.name,
+        "wave": application.wave,
+        "owner": application.owner,
+        "phase": application.phase,
+        "steps": application.steps,
+        "datasets": [_forecast_form(dataset) for dataset in application.datasets],
+    }
+
+
+def _forecast_form(forecast: DatasetForecast) -> dict[str, Any]:
+    return {
+        "dataset": forecast.name,
+        "source": forecast.source,
+        "target": forecast.target,
+        "source_lane": forecast.source_lane,
+        "target_lane": forecast.target_lane,
+        "items": forecast.items,
+        "size_bytes": forecast.size_bytes,
+        "to_copy_items": forecast.to_copy_items,
+        "to_copy_bytes": forecast.to_copy_bytes,
+        "to_delete_items": forecast.to_delete_items,
+        "excluded_items": forecast.excluded_items,
+    }
+
+
+def finding_form(finding: Finding) -> dict[str, Any]:
+    """What a rule has to say."""
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "application": finding.application,
+        "sentence": finding.sentence,
+        "hint": finding.hint,
+    }
+
+
+def plan_form(report: PlanReport) -> dict[str, Any]:
+    """The end of a plan report."""
+    return {
+        "migration": report.migration,
+        "digest": report.digest,
+        "recorded_digest": report.recorded_digest,
+        "changes": report.changes,
+        "is_offline": report.is_offline,
+        "has_work": report.has_work,
+        "next": report.next_command,
+    }

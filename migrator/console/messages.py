@@ -1,0 +1,68 @@
+"""Errors, findings and the next command, in words: `error:`, a blank line, `hint:`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from migrator.console.wording import count_text, printable
+from migrator.domain.reports import Finding
+from migrator.errors import MigratorError, PlanInvalid
+
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan", "hint": "bold green", "next": "bold"}
+
+
+def labelled(label: str, text: str) -> Text:
+    """`label: text` with the label in its colour; `text` is made safe here."""
+    return Text.assemble((f"{label}:", _STYLES[label]), " ", printable(text))
+
+
+def show(pen: Console, text: Text | str) -> None:
+    """Print one line as it is: never folded, so that it can be copied whole."""
+    pen.print(text, soft_wrap=True)
+
+
+def show_error(pen: Console, message: str, hint: str | None) -> None:
+    """One error, with the way out."""
+    show(pen, labelled("error", message))
+    if hint is not None:
+        show(pen, "")
+        show(pen, labelled("hint", hint))
+
+
+def show_failure(pen: Console, error: MigratorError) -> None:
+    """An error that ends a command; every complaint of an invalid plan."""
+    if not isinstance(error, PlanInvalid) or not error.complaints:
+        show_error(pen, error.message, error.hint)
+        return
+    for complaint in error.complaints:
+        place = f"{complaint.file}:{complaint.line}:{complaint.column}"
+        show(pen, Text.assemble((printable(place), "bold"), ": ", printable(complaint.message)))
+        if complaint.hint is not None:
+            show(pen, Text("  ").append_text(labelled("hint", complaint.hint)))
+    show(pen, "")
+    show_error(pen, error.message, error.hint)
+
+
+def show_findings(pen: Console, findings: Iterable[Finding]) -> None:
+    """What the rules found, errors first."""
+    order = ("error", "warning", "note")
+    for finding in sorted(findings, key=lambda each: order.index(each.severity)):
+        who = f"{finding.application}: " if finding.application else ""
+        show(pen, labelled(finding.severity, f"{who}{finding.sentence}"))
+        if finding.hint is not None:
+            show(pen, Text("  ").append_text(labelled("hint", finding.hint)))
+
+
+def show_next(pen: Console, command: str | None) -> None:
+    """The command to type next."""
+    if command is not None:
+        show(pen, "")
+        show(pen, labelled("next", command))
+
+
+def many(count: int, one: str, more: str) -> str:
+    """`1 item`, `12 items`."""
+    return f"{count_text(count)} {one if count == 1 else more}"

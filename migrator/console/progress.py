@@ -1,0 +1,82 @@
+"""Live progress on a terminal: what happened scrolls by, what goes on stands below it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from migrator.console.meter import Meter, Reading
+from migrator.console.sentences import Sentences, progress_parts
+from migrator.console.wording import duration_text, printable
+from migrator.domain.events import BytesMoved, Event, Note, ScanProgress, StepEnded, StepStarted, WorkFound
+
+# Redrawn at this pace whatever the pace of the events is.
+_REFRESH_HERTZ = 5
+_BAR_COLUMNS = 20
+# These only move the figures below.
+_FIGURES = (BytesMoved, ScanProgress, StepStarted, WorkFound)
+
+
+class LiveProgress:
+    """A listener for a terminal; to be used as a context, which draws and, at the end, takes the drawing away."""
+
+    def __init__(self, pen: Console, *, is_verbose: bool) -> None:
+        self._pen = pen
+        self._meter = Meter()
+        self._sentences = Sentences(is_verbose=is_verbose)
+        self._live = Live(
+            console=pen,
+            get_renderable=self._drawing,
+            refresh_per_second=_REFRESH_HERTZ,
+            transient=True,
+            redirect_stdout=False,
+            vertical_overflow="ellipsis",
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Count the event, and let a line scroll by when it deserves one."""
+        self._meter(event)
+        if not isinstance(event, _FIGURES):
+            text = self._sentences.of(event)
+            if text is not None:
+                self._pen.print(Text(text, style=_style_of(event)), soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Let one line scroll by."""
+        self._pen.print(Text(printable(text)), soft_wrap=True)
+
+    def _drawing(self) -> RenderableType:
+        return Group(*(row for reading in self._meter.readings() for row in _rows(reading)))
+
+
+def _style_of(event: Event) -> str:
+    if isinstance(event, Note):
+        return {"error": "bold red", "warning": "yellow", "note": ""}[event.severity]
+    if isinstance(event, StepEnded):
+        return "green" if event.error is None else "bold red"
+    return ""
+
+
+def _rows(reading: Reading) -> list[RenderableType]:
+    head = Table.grid(padding=(0, 2, 0, 0))
+    cells: list[RenderableType] = [Text(printable(reading.application), style="bold"), Text(reading.step)]
+    if reading.share is not None:
+        cells += [ProgressBar(total=1.0, completed=reading.share, width=_BAR_COLUMNS), f"{reading.share:.0%}"]
+    if reading.frozen_seconds is not None:
+        cells.append(Text(f" FROZEN for {duration_text(reading.frozen_seconds)} ", style="bold white on red"))
+    head.add_row(*cells)
+    return [head, Padding(Text(", ".join(progress_parts(reading))), (0, 0, 0, 2))]
