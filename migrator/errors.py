@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class MigratorError(Exception):
@@ -33,6 +33,10 @@ class Refused(MigratorError):
     """A gate or a guard said no: approval missing, freeze not proven, preflight failed."""
 
     exit_code = 4
+
+
+class SourceMoved(Refused):
+    """The source changed although it should be frozen: the application goes back to its freeze."""
 
 
 class WindowOver(MigratorError):
@@ -71,10 +75,24 @@ class EndpointUnavailable(MigratorError):
     exit_code = 10
 
 
+class Complaint(NamedTuple):
+    """One thing that is wrong in a plan, and where; `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str
+
+
 class PlanInvalid(MigratorError):
-    """The text of the plan is wrong."""
+    """The text of the plan is wrong; `complaints` has every place, and none when the file cannot be read."""
 
     exit_code = 11
+
+    def __init__(self, message: str, *, hint: str | None = None, complaints: tuple[Complaint, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.complaints = complaints
 
 
 class Interrupted(MigratorError):

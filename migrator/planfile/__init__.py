@@ -1,1 +1,25 @@
-"""From the YAML that people write to a Plan, with file, line and column in every complaint."""
+"""YAML text becomes a Plan here, or a PlanInvalid that names every complaint with its line and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from migrator.domain.plan import Plan
+from migrator.planfile.changes import differences
+from migrator.planfile.later import not_carried_out
+
+__all__ = ["differences", "load", "not_carried_out", "schema"]
+
+
+def load(path: Path) -> Plan:
+    """The plan written in the file at `path`; raises PlanInvalid with all complaints at once."""
+    from migrator.planfile.loading import load_plan  # noqa: PLC0415 - pydantic and yaml are paid for on first use
+
+    return load_plan(path)
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema (draft 2020-12) of a plan, for editors and CI."""
+    from migrator.planfile.schema import plan_schema  # noqa: PLC0415 - pydantic is paid for on first use
+
+    return plan_schema()

@@ -1,0 +1,175 @@
+"""The checked shape of a plan becomes the Plan that everybody else knows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from migrator.domain.plan import (
+    Application,
+    Bandwidth,
+    Calendar,
+    Check,
+    Cutover,
+    Dataset,
+    EndpointSpec,
+    LaterSwitch,
+    Limits,
+    Location,
+    Owner,
+    Plan,
+    Ssh,
+    Switch,
+    SymlinkSwitch,
+    Triple,
+    Wave,
+)
+from migrator.planfile.content import content_of, digest_of
+from migrator.planfile.effect_shapes import CheckShape, CommandSwitch, FreezeShape, SwitchShape
+from migrator.planfile.endpoint_shapes import EndpointShape, SshShape
+from migrator.planfile.mapping import Mapping
+from migrator.planfile.order_rules import DEFAULT_OWNER
+from migrator.planfile.shapes import ApplicationShape, CalendarShape, DatasetShape, PlanShape, WaveShape
+
+
+def build(path: Path, shape: PlanShape) -> Plan:
+    """The plan that `shape` describes; its relative paths are taken from the folder of `path`."""
+    content = content_of(shape)
+    builder = _Builder(os.path.dirname(os.path.abspath(path)))
+    return Plan(
+        path=path,
+        migration=shape.migration,
+        timezone=shape.timezone,
+        owners=tuple(builder.owners(shape)),
+        endpoints=tuple(builder.endpoint(name, endpoint) for name, endpoint in shape.endpoints.items()),
+        waves=tuple(builder.wave(wave) for wave in shape.waves),
+        calendar=_calendar(shape.calendar),
+        digest=digest_of(content),
+        content=content,
+    )
+
+
+class _Builder:
+    """Knows the folder from which relative paths are taken."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def owners(self, shape: PlanShape) -> Iterator[Owner]:
+        for key, owner in shape.owners.items():
+            yield Owner(key, owner.name or key, owner.confidential, tuple(self._file(each) for each in owner.approvers))
+        if DEFAULT_OWNER not in shape.owners:
+            yield Owner(DEFAULT_OWNER, DEFAULT_OWNER)
+
+    def endpoint(self, name: str, shape: EndpointShape) -> EndpointSpec:
+        limits = Limits(shape.limits.connections, shape.limits.bandwidth)
+        ssh = None if shape.ssh is None else self._ssh(shape.ssh)
+        return EndpointSpec(name, ssh, shape.connector, shape.lane, limits)
+
+    def wave(self, shape: WaveShape) -> Wave:
+        return Wave(
+            name=shape.name,
+            applications=tuple(self._application(each) for each in shape.applications),
+            first_day=shape.window.first if shape.window else None,
+            last_day=shape.window.last if shape.window else None,
+            cutover=Cutover(frozenset(shape.cutover.days), *_clock(shape.cutover.hours)) if shape.cutover else None,
+            needs=tuple(shape.needs),
+            parallel=shape.parallel,
+        )
+
+    def _application(self, shape: ApplicationShape) -> Application:
+        return Application(
+            name=shape.name,
+            owner=shape.owner,
+            datasets=tuple(self._dataset(each) for each in shape.datasets),
+            needs=tuple(shape.needs),
+            freeze=_triple(shape.freeze) if shape.freeze else None,
+            checks=tuple(_check(each) for each in shape.checks),
+            switches=tuple(_switch(each) for each in shape.switch),
+            soak=dt.timedelta(seconds=shape.soak.total_seconds),
+            verify_under_freeze=shape.verify_under_freeze,
+            approval=shape.approval,
+            two_person=shape.two_person,
+            on_failure=shape.on_failure,
+            gates=tuple(shape.gates),
+            fall_back_source_write=shape.fall_back.source_write,
+        )
+
+    def _dataset(self, shape: DatasetShape) -> Dataset:
+        return Dataset(
+            name=shape.name,
+            source=self._location(shape.source),
+            target=self._location(shape.target),
+            exclude=tuple(shape.exclude),
+            keep=None if shape.keep is None else tuple(shape.keep),
+            symlinks=shape.symlinks,
+            proof=shape.proof,
+            max_deletions=shape.max_deletions,
+        )
+
+    def _ssh(self, shape: SshShape) -> Ssh:
+        return Ssh(
+            alias=shape.alias,
+            host=shape.host,
+            port=shape.port,
+            user=shape.user,
+            identity_file=self._file(shape.identity_file) if shape.identity_file else None,
+            host_keys=tuple(shape.host_keys),
+            known_hosts=self._file(shape.known_hosts) if shape.known_hosts else None,
+            jump=shape.jump,
+        )
+
+    def _location(self, text: str) -> Location:
+        endpoint, _, path = text.partition(":")
+        # Joining leaves absolute paths alone; only a local endpoint may have a relative one.
+        return Location(endpoint, os.path.normpath(os.path.join(os.fsencode(self._folder), path.encode())))
+
+    def _file(self, text: str) -> Path:
+        return Path(os.path.normpath(os.path.join(self._folder, os.path.expanduser(text))))
+
+
+def _triple(shape: FreezeShape | CommandSwitch) -> Triple:
+    return Triple(shape.on, tuple(shape.apply), tuple(shape.probe), tuple(shape.undo), shape.timeout)
+
+
+def _switch(shape: SwitchShape) -> Switch:
+    if shape.symlink:
+        symlink = shape.symlink
+        return SymlinkSwitch(symlink.on, symlink.link.encode(), symlink.to.encode(), symlink.timeout)
+    if shape.command:
+        return _triple(shape.command)
+    return LaterSwitch(*_only(shape))
+
+
+def _check(shape: CheckShape) -> Check:
+    return Check(*_only(shape))
+
+
+def _only(shape: Mapping) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The one key that is set, and its settings as flat text: `probe.url`, `command.0`."""
+    ((kind, settings),) = shape.model_dump(mode="json", exclude_none=True).items()
+    return kind, tuple(_flat(settings))
+
+
+def _flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        below = list(value.items())
+    elif isinstance(value, list):
+        below = list(enumerate(value))
+    else:
+        yield name, str(value)
+        return
+    for key, item in below:
+        yield from _flat(item, f"{name}.{key}" if name else str(key))
+
+
+def _calendar(shape: CalendarShape) -> Calendar:
+    timetable = tuple(Bandwidth(frozenset(each.days), *_clock(each.hours), each.limit) for each in shape.bandwidth)
+    return Calendar(tuple(shape.closed), timetable)
+
+
+def _clock(hours: str) -> tuple[dt.time, dt.time]:
+    start, _, end = hours.partition("-")
+    return dt.time.fromisoformat(start), dt.time.fromisoformat(end)

@@ -1,0 +1,88 @@
+"""The parts of the plan format that this version reads and does not carry out yet, so that none is passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.domain.plan import Application, Calendar, EndpointSpec, LaterSwitch, Owner, Plan, Wave
+
+_SENTENCE = "is not carried out yet"
+_STEPS = (
+    "preflight",
+    "seed",
+    "catch-up",
+    "freeze",
+    "final-sync",
+    "verify",
+    "switch-over",
+    "accept",
+    "decommission",
+    "roll-back",
+    "fall-back",
+)
+
+
+def not_carried_out(plan: Plan, application: Application) -> tuple[tuple[str, str], ...]:
+    """Step and sentence of each such part that bears on `application`, in the order of the itinerary.
+
+    The itinerary must not pass the step; only the step `fall-back` lies off the way of a run.
+    """
+    wave = plan.wave_of(application.name)
+    owner = next((each for each in plan.owners if each.key == application.owner), None)
+    names = {place.endpoint for dataset in application.datasets for place in (dataset.source, dataset.target)}
+    found = [
+        *_of_calendar(plan.calendar),
+        *_of_wave(wave),
+        *(part for endpoint in plan.endpoints if endpoint.name in names for part in _of_endpoint(endpoint)),
+        *(_of_owner(owner) if owner else ()),
+        *_of_application(application),
+    ]
+    sentences = ((step, f"{what} {_SENTENCE}") for step, what in found)
+    return tuple(sorted(sentences, key=lambda part: _STEPS.index(part[0])))
+
+
+def _of_calendar(calendar: Calendar) -> Iterator[tuple[str, str]]:
+    if calendar.bandwidth:
+        yield "seed", "calendar: `bandwidth`"
+    if calendar.closed:
+        yield "freeze", "calendar: `closed`"
+
+
+def _of_wave(wave: Wave) -> Iterator[tuple[str, str]]:
+    if wave.first_day or wave.last_day:
+        yield "seed", f"wave `{wave.name}`: `window`"
+    if wave.cutover:
+        yield "freeze", f"wave `{wave.name}`: `cutover`"
+
+
+def _of_endpoint(endpoint: EndpointSpec) -> Iterator[tuple[str, str]]:
+    if endpoint.lane == "agent":
+        yield "preflight", f"endpoint `{endpoint.name}`: `lane: agent`"
+    if endpoint.limits.bandwidth is not None:
+        yield "seed", f"endpoint `{endpoint.name}`: `limits.bandwidth`"
+
+
+def _of_owner(owner: Owner) -> Iterator[tuple[str, str]]:
+    if owner.approvers:
+        yield "switch-over", f"owner `{owner.key}`: a signature of `approvers`"
+
+
+def _of_application(application: Application) -> Iterator[tuple[str, str]]:
+    later = [switch for switch in application.switches if isinstance(switch, LaterSwitch)]
+    parts = [
+        (
+            application.verify_under_freeze != "all",
+            "verify",
+            f"`verify_under_freeze: {application.verify_under_freeze}`",
+        ),
+        *((True, "switch-over", f"the switch `{each.type}`") for each in later),
+        *((True, "switch-over", f"the check `{check.type}`") for check in application.checks),
+        (application.two_person, "switch-over", "`two_person`"),
+        (application.approval != "standing", "switch-over", f"`approval: {application.approval}`"),
+        *((True, "switch-over", f"the gate `{gate}`") for gate in application.gates),
+        (application.on_failure != "hold", "switch-over", f"`on_failure: {application.on_failure}`"),
+        (application.fall_back_source_write, "fall-back", "`fall_back`"),
+    ]
+    for is_used, step, what in parts:
+        if is_used:
+            yield step, f"application `{application.name}`: {what}"

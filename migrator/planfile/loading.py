@@ -1,0 +1,50 @@
+"""From the path of a plan file to a Plan: read, compose, check the shape, check the rules, build."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from migrator.domain.plan import Plan
+from migrator.planfile.building import build
+from migrator.planfile.composing import Document, compose
+from migrator.planfile.endpoint_rules import endpoint_rules
+from migrator.planfile.finding import At, Problem
+from migrator.planfile.order_rules import name_rules, order_rules
+from migrator.planfile.place_rules import effect_rules, location_rules, overlap_rules, window_rules
+from migrator.planfile.reading import read_text
+from migrator.planfile.remarks import Remark, invalid
+from migrator.planfile.shapes import PlanShape
+from migrator.planfile.wording import shape_remarks
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in the file at `path`; raises PlanInvalid with all complaints at once."""
+    document = compose(read_text(path))
+    shape: PlanShape | None = None
+    remarks = list(document.remarks)
+    if document.is_whole:
+        try:
+            shape = PlanShape.model_validate(document.value)
+        except ValidationError as error:
+            remarks += shape_remarks(document, error)
+        remarks += _rule_remarks(document, os.path.dirname(os.path.abspath(path)))
+    if remarks or shape is None:
+        raise invalid(path, remarks)
+    return build(path, shape)
+
+
+def _rule_remarks(document: Document, folder: str) -> Iterator[Remark]:
+    for problem in _problems(At(document.value, ()), folder):
+        if not document.is_spoiled(problem.loc):
+            place = document.place(problem.loc, of_key=problem.of_key)
+            yield Remark(place, problem.message, problem.hint)
+
+
+def _problems(plan: At, folder: str) -> Iterator[Problem]:
+    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules, window_rules):
+        yield from rule(plan)
+    yield from overlap_rules(plan, folder)

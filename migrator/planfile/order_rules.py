@@ -1,0 +1,89 @@
+"""Rules about names and order: everything is named once, owners exist, and needs can be met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from migrator.domain.phases import Gate
+from migrator.planfile.cycles import Needs, cycles, needed_in_the_end
+from migrator.planfile.finding import At, Problem, applications_of
+from migrator.planfile.remarks import did_you_mean, quoted
+
+DEFAULT_OWNER = "default"
+
+
+def name_rules(plan: At) -> Iterator[Problem]:
+    """Waves and applications are unique in the plan, datasets in their application; owners and gates make sense."""
+    yield from _unique("wave", plan.key("waves").items())
+    yield from _unique("application", (application for _, application in applications_of(plan)))
+    owners = plan.key("owners").entries()
+    for _, application in applications_of(plan):
+        yield from _unique("dataset", application.key("datasets").items())
+        owner = application.key("owner")
+        if owner.text() and owner.text() != DEFAULT_OWNER and owner.text() not in owners:
+            hint = did_you_mean(owner.text(), owners, "name it in `owners`, with its full name")
+            yield Problem(owner.loc, f"there is no owner {quoted(owner.text())}", hint)
+        yield from _gates(application)
+
+
+def order_rules(plan: At) -> Iterator[Problem]:
+    """What is needed exists, and nothing waits for itself."""
+    waves = {wave.key("name").text(): wave for wave in reversed(list(plan.key("waves").items()))}
+    wave_needs = {name: _needs(wave) for name, wave in waves.items()}
+    yield from _unknown("wave", waves.values(), waves)
+    yield from _circles("waves", wave_needs, waves)
+
+    order = {name: index for index, name in enumerate(reversed(waves))}
+    applications = {each.key("name").text(): each for _, each in applications_of(plan)}
+    wave_of = {each.key("name").text(): wave.key("name").text() for wave, each in applications_of(plan)}
+    yield from _unknown("application", applications.values(), applications)
+    yield from _circles("applications", {name: _needs(each) for name, each in applications.items()}, applications)
+    before = {name: needed_in_the_end(wave_needs, name) for name in waves}
+    for name, application in applications.items():
+        for need in application.key("needs").items():
+            own, other = wave_of[name], wave_of.get(need.text())
+            if other is None or own == other:
+                continue
+            if own in before[other] or (order[other] > order[own] and other not in before[own]):
+                message = f"{quoted(need.text())} comes in the later wave {quoted(other)}"
+                yield Problem(need.loc, message, f"move one of the two, so that {quoted(name)} comes last")
+
+
+def _unique(kind: str, things: Iterable[At]) -> Iterator[Problem]:
+    first: dict[str, At] = {}
+    for thing in things:
+        name = thing.key("name")
+        if name.text() and first.setdefault(name.text(), thing) is not thing:
+            message = f"there are two {kind}s {quoted(name.text())}"
+            where = "its application" if kind == "dataset" else "the plan"
+            yield Problem(name.loc, message, f"the name of {_article(kind)} is unique in {where}")
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def _gates(application: At) -> Iterator[Problem]:
+    for gate in application.key("gates").items():
+        if gate.text() in set(Gate):
+            yield Problem(gate.loc, f"the gate {quoted(gate.text())} is always there", "name only gates to be added")
+
+
+def _needs(thing: At) -> frozenset[str]:
+    return frozenset(need.text() for need in thing.key("needs").items() if need.text())
+
+
+def _unknown(kind: str, things: Iterable[At], known: dict[str, At]) -> Iterator[Problem]:
+    for thing in things:
+        for need in thing.key("needs").items():
+            if need.text() and need.text() not in known:
+                hint = did_you_mean(need.text(), known, f"name {_article(kind)} of this plan")
+                yield Problem(need.loc, f"there is no {kind} {quoted(need.text())}", hint)
+
+
+def _circles(kind: str, needs: Needs, things: dict[str, At]) -> Iterator[Problem]:
+    known = {name: frozenset(wanted & things.keys()) for name, wanted in needs.items()}
+    for path in cycles(known):
+        way = " -> ".join(quoted(name) for name in path)
+        message = f"{quoted(path[0])} needs itself" if len(path) == 2 else f"these {kind} need each other: {way}"
+        yield Problem(things[path[0]].key("needs").loc, message, "remove one of these needs")
