@@ -36,7 +36,7 @@ class Commands(Protocol):
         """`migrator accept PLAN`."""
 
 
-def run_demo(keep: Path | None, show: Callable[[str], None], on_event: OnEvent, commands: Commands) -> WaveReport:
+def run_demo(commands: Commands, keep: Path | None, show: Callable[[str], None], on_event: OnEvent) -> WaveReport:
     """Take a small wave from `planned` to `accepted` against a provider on the loopback; `show` gets sentences.
 
     Everything stands in the folder `keep`, or in one that is removed at the end. The report is that of the last
@@ -51,7 +51,7 @@ def run_demo(keep: Path | None, show: Callable[[str], None], on_event: OnEvent, 
                 f"A provider of our own serves {files} files ({size_bytes / 1e6:.1f} MB) over SSH at "
                 f"127.0.0.1:{provider.port}: SFTP, no shell."
             )
-            report = _Tour(wave, show, on_event, commands).go()
+            report = _Tour(commands, wave, show, on_event).go()
         _say_goodbye(wave, keep, report, show)
         return report
 
@@ -59,11 +59,11 @@ def run_demo(keep: Path | None, show: Callable[[str], None], on_event: OnEvent, 
 class _Tour:
     """One way through all the phases."""
 
-    def __init__(self, wave: DemoWave, show: Callable[[str], None], on_event: OnEvent, commands: Commands) -> None:
+    def __init__(self, commands: Commands, wave: DemoWave, show: Callable[[str], None], on_event: OnEvent) -> None:
+        self._commands = commands
         self._wave = wave
         self._show = show
         self._on_event = on_event
-        self._commands = commands
 
     def go(self) -> WaveReport:
         """The report of the last command: the first that did not exit 0, or `accept`."""
