@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ import pytest
 
 from migrator.domain.events import EffectNoted, Event, OnEvent
 from migrator.domain.plan import Application, EndpointSpec, LaterSwitch, Place, SymlinkSwitch, Triple
-from migrator.endpoints.contract import Completed, SourceTree, TargetTree
+from migrator.endpoints.contract import Completed
+from migrator.endpoints.local_endpoint import LocalEndpoint
 from migrator.errors import EndpointUnavailable, Refused
 from migrator.switching import cautious
 from migrator.switching.cautious import put_in_place, take_back
@@ -27,45 +27,8 @@ class PowerCut(BaseException):
     """Stands for the end of the process at this instruction."""
 
 
-class Here:
-    """This machine, as plainly as the contract allows; counts the commands it runs."""
-
-    def __init__(self) -> None:
-        self.ran: list[str] = []
-
-    spec = EndpointSpec("here")
-
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        self.ran.append(argv[0] if argv[0] != sys.executable else argv[-1])
-        try:
-            done = subprocess.run(list(argv), capture_output=True, timeout=timeout_seconds, check=False)
-        except subprocess.TimeoutExpired:
-            return Completed(None, b"", b"")
-        return Completed(done.returncode, done.stdout, done.stderr)
-
-    def read_link(self, path: bytes) -> bytes | None:
-        try:
-            return os.readlink(path)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Refused("not a link") from error
-
-    def point_link(self, path: bytes, to: bytes) -> None:
-        os.symlink(to, path + b".new")
-        os.rename(path + b".new", path)
-
-    def remove_link(self, path: bytes) -> None:
-        os.unlink(path)
-
-    def source(self, root: bytes) -> SourceTree:
-        raise AssertionError(root)
-
-    def target(self, root: bytes, temp_key: bytes) -> TargetTree:
-        raise AssertionError(root, temp_key)
-
-    def close(self) -> None:
-        raise AssertionError
+def here() -> LocalEndpoint:
+    return LocalEndpoint(EndpointSpec("here"))
 
 
 @dataclass
@@ -122,7 +85,7 @@ class Flag:
     def __init__(self, folder: Path, **programs: str) -> None:
         self.file = folder / "flag"
         self.log = folder / "log"
-        self.here = Here()
+        self.here = here()
         flag, log = str(self.file), str(self.log)
         apply = programs.get("apply", f"open({flag!r}, 'w')")
         probe = programs.get("probe", f"import os; raise SystemExit(not os.path.exists({flag!r}))")
@@ -202,7 +165,7 @@ def test_an_unknown_answer_stops_for_a_human(tmp_path: Path, probe: str, move: M
 
 def test_a_probe_that_does_not_end_is_unknown() -> None:
     triple = Triple("here", ("true",), ("sleep", "60"), ("true",), timeout_seconds=0.2)
-    effect = CommandEffect("portal", "freeze", triple, Here().run)
+    effect = CommandEffect("portal", "freeze", triple, here().run)
     assert effect.probe() is Answer.UNKNOWN
 
 
@@ -231,7 +194,7 @@ def test_a_failing_command_is_quoted_safely_and_briefly(tmp_path: Path) -> None:
 def test_a_command_that_does_not_end_is_refused() -> None:
     triple = Triple("here", ("sleep", "60"), ("false",), ("true",), timeout_seconds=0.2)
     with pytest.raises(Refused, match=r"did not end within 0\.2 s"):
-        put_in_place(CommandEffect("portal", "freeze", triple, Here().run), Memory(), ignore)
+        put_in_place(CommandEffect("portal", "freeze", triple, here().run), Memory(), ignore)
 
 
 def test_an_unreachable_host_is_told_as_such() -> None:
@@ -288,7 +251,7 @@ def test_a_cut_in_the_middle_of_apply_is_settled_by_the_probe(tmp_path: Path) ->
 def link_effect(folder: Path) -> tuple[SymlinkEffect, Path]:
     link = folder / "current"
     switch = SymlinkSwitch("target", os.fsencode(link), b"/srv/n\xffw")
-    return SymlinkEffect("portal", "switch 1 (symlink)", switch, Here()), link
+    return SymlinkEffect("portal", "switch 1 (symlink)", switch, here()), link
 
 
 @pytest.mark.parametrize("before", [b"/srv/old", b"dangling \xff\n", None])
@@ -350,9 +313,9 @@ def application(**parts: object) -> Application:
 def test_effects_come_in_the_order_of_the_plan_each_at_its_place() -> None:
     asked: list[Place] = []
 
-    def place(which: Place) -> Here:
+    def place(which: Place) -> LocalEndpoint:
         asked.append(which)
-        return Here()
+        return here()
 
     triple = Triple("here", ("true",), ("true",), ("true",))
     portal = application(freeze=triple, switches=(SymlinkSwitch("target", b"/a", b"/b"), triple))
@@ -366,7 +329,7 @@ def test_effects_come_in_the_order_of_the_plan_each_at_its_place() -> None:
 
 
 def test_a_switch_of_a_later_version_is_refused() -> None:
-    def place(which: Place) -> Here:
+    def place(which: Place) -> LocalEndpoint:
         raise AssertionError(which)
 
     with pytest.raises(Refused, match="`dns`, which is not carried out yet"):
