@@ -7,7 +7,7 @@ from migrator.cli.session import Session
 
 
 def accept(session: Session, plan: PlanFile, chosen: Chosen) -> int:
-    """End the soak: from now on the target is the truth. This command is the approval."""
+    """End the soak: the target is the truth. This command is its own approval."""
     from migrator import bootstrap
 
     loaded = bootstrap.load(plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Annotated
 
@@ -109,9 +110,10 @@ def _before_the_command(context: typer.Context, everywhere: Everywhere, *, versi
 def _usage_error(error: typer.TyperException) -> UsageError:
     """Typer's complaint in our words: what is wrong, then a hint."""
     context = getattr(error, "ctx", None)
-    path = NAME if context is None else context.command_path
-    said, _, more = error.format_message().replace("'", "`").rstrip(".").partition(". ")
-    said, _, options = said.partition(" (Possible options: ")
-    close = [word.strip(") ") for word in options.split(",") if word]
-    hint = more or (f"did you mean `{close[0]}`?" if close else f"`{path} --help` shows what it takes")
+    option, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None) or ()
+    said, _, suggestion = error.format_message().replace("'", "`").rstrip(".").partition(". ")
+    said = said.partition(" (Possible options: ")[0]
+    if close := difflib.get_close_matches(option, possible, n=1):
+        suggestion = f"did you mean `{close[0]}`?"
+    hint = suggestion or f"`{NAME if context is None else context.command_path} --help` shows what it takes"
     return UsageError(said[:1].lower() + said[1:], hint=hint[:1].lower() + hint[1:])

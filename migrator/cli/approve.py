@@ -35,7 +35,7 @@ class Validity:
 
 
 def approve(session: Session, plan: PlanFile, gate: GateName, chosen: Chosen, validity: Validity) -> int:
-    """Record an approval by the current user for exactly this plan and gate."""
+    """Say yes at a gate. Recorded for the current user, and for exactly this plan."""
     from migrator import bootstrap
 
     loaded = bootstrap.load(plan)

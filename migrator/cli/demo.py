@@ -21,7 +21,7 @@ class Staying:
 
 
 def demo(session: Session, staying: Staying) -> int:
-    """Take a small wave through all phases, against a provider of our own on the loopback."""
+    """Take a small wave through all phases. Against a provider of our own, on the loopback."""
     from migrator import bootstrap
     from migrator.demo.demo import run_demo
 

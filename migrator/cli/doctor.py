@@ -7,7 +7,7 @@ from migrator.errors import LocalFault
 
 
 def doctor(session: Session) -> int:
-    """Check this machine: versions, the ssh client, the state folder. Changes nothing."""
+    """Check this machine. Versions, the ssh client, the state folder; changes nothing."""
     from migrator import bootstrap
 
     findings = bootstrap.doctor(session.state)

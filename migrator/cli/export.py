@@ -7,7 +7,7 @@ from migrator.cli.session import Session
 
 
 def export(session: Session, plan: PlanFile) -> int:
-    """Print every item as a JSON line: class, digest, how it was verified, and the reason where it was not."""
+    """Print every item as a JSON line. With its class, its digest, how it was verified, or why it was not."""
     from migrator import bootstrap
 
     session.screen.export(bootstrap.export(bootstrap.load(plan), session.state))

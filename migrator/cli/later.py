@@ -16,22 +16,22 @@ Anything = Annotated[list[str] | None, typer.Argument(metavar="PLAN", show_defau
 LATER = (
     (
         "fall-back",
-        "go back after the switch, new data included",
+        "Go back after the switch, new data included",
         "before the switch, `migrator roll-back` goes back; after it, the source is as it was when it was frozen",
     ),
     (
         "decommission",
-        "retire the source",
+        "Retire the source",
         "`accepted` is the last phase that this version reaches; retire the source by hand",
     ),
     (
         "report",
-        "write the evidence as HTML, JSON, manifests and signatures",
+        "Write the evidence: HTML, manifests, signatures",
         "`migrator export` lists every item with its digest, `migrator status --json` where each application stands",
     ),
     (
         "audit",
-        "check the custody chain and its signatures",
+        "Check the custody chain and its signatures",
         "`migrator verify --full` reads both sides again and compares them",
     ),
 )
@@ -44,5 +44,5 @@ def refusal(name: str, does: str, hint: str) -> Callable[..., int]:
         del session, rest
         raise Refused(f"`{name}` is not carried out yet", hint=hint)
 
-    refuse.__doc__ = f"Not carried out yet: {does}."
+    refuse.__doc__ = f"(Not yet) {does}."
     return refuse

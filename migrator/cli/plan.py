@@ -30,7 +30,7 @@ class Looking:
 
 
 def plan(session: Session, plan: PlanFile, chosen: Chosen, looking: Looking) -> int:
-    """Show what would be done: checks, volumes, order and gates. Changes nothing at the endpoints."""
+    """Show what would be done: checks, volumes, order, gates. Changes nothing at the endpoints."""
     from migrator import bootstrap
 
     loaded = bootstrap.load(plan)

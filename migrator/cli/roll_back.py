@@ -7,7 +7,7 @@ from migrator.cli.session import Session
 
 
 def roll_back(session: Session, plan: PlanFile, chosen: Chosen, consent: Consent) -> int:
-    """Go back while the target has taken no writes: thaw the source, keep what was copied."""
+    """Go back before the switch. Thaws the source, and keeps what was copied."""
     from migrator import bootstrap
 
     loaded = bootstrap.load(plan)

@@ -34,7 +34,7 @@ class Going:
 
 
 def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent: Consent) -> int:
-    """Take the wave along its itinerary, up to the next gate without approval. The same command resumes."""
+    """Take a wave along its itinerary, or go on with it. Stops before the first gate without approval."""
     from migrator import bootstrap
 
     loaded = bootstrap.load(plan)

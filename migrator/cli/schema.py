@@ -8,7 +8,7 @@ from migrator.cli.session import Session
 
 
 def schema(session: Session) -> int:
-    """Print the JSON Schema that editors and CI use for plans."""
+    """Print the JSON Schema of plans. For editors and CI."""
     from migrator import bootstrap
 
     session.screen.document(json.dumps(bootstrap.schema(), indent=2))

@@ -7,7 +7,7 @@ from migrator.cli.session import Session
 
 
 def status(session: Session, plan: PlanFile) -> int:
-    """Show where every wave and application stands, what it waits for, and the next command to type."""
+    """Show where everything stands, and what to type next. Names the gate that each application waits for."""
     from migrator import bootstrap
 
     report = bootstrap.status(bootstrap.load(plan), session.state)

@@ -21,7 +21,7 @@ class Reading:
 
 
 def verify(session: Session, plan: PlanFile, chosen: Chosen, reading: Reading) -> int:
-    """Read again what was copied, and compare; names every difference. Resumable."""
+    """Read again what was copied, and compare. Names every difference; resumable."""
     from migrator import bootstrap
 
     loaded = bootstrap.load(plan)

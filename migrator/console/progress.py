@@ -20,6 +20,7 @@ from migrator.domain.events import BytesMoved, Event, Note, ScanProgress, StepEn
 # Redrawn at this pace whatever the pace of the events is.
 _REFRESH_HERTZ = 5
 _BAR_COLUMNS = 20
+_STEP_COLUMNS = 11  # `switch-over`
 # These only move the figures below.
 _FIGURES = (BytesMoved, ScanProgress, StepStarted, WorkFound)
 
@@ -60,7 +61,9 @@ class LiveProgress:
         self._pen.print(Text(printable(text)), soft_wrap=True)
 
     def _drawing(self) -> RenderableType:
-        return Group(*(row for reading in self._meter.readings() for row in _rows(reading)))
+        readings = self._meter.readings()
+        widest = max((len(printable(reading.application)) for reading in readings), default=0)
+        return Group(*(row for reading in readings for row in _rows(reading, widest)))
 
 
 def _style_of(event: Event) -> str:
@@ -71,11 +74,12 @@ def _style_of(event: Event) -> str:
     return ""
 
 
-def _rows(reading: Reading) -> list[RenderableType]:
+def _rows(reading: Reading, name_columns: int) -> list[RenderableType]:
     head = Table.grid(padding=(0, 2, 0, 0))
-    cells: list[RenderableType] = [Text(printable(reading.application), style="bold"), Text(reading.step)]
+    name = printable(reading.application).ljust(name_columns)
+    cells: list[RenderableType] = [Text(name, style="bold"), Text(reading.step.ljust(_STEP_COLUMNS))]
     if reading.share is not None:
-        cells += [ProgressBar(total=1.0, completed=reading.share, width=_BAR_COLUMNS), f"{reading.share:.0%}"]
+        cells += [ProgressBar(total=1.0, completed=reading.share, width=_BAR_COLUMNS), Text(f"{reading.share:4.0%}")]
     if reading.frozen_seconds is not None:
         cells.append(Text(f" FROZEN for {duration_text(reading.frozen_seconds)} ", style="bold white on red"))
     head.add_row(*cells)

@@ -1,90 +1,99 @@
-"""Where the applications of a wave stand, as a table with totals."""
+"""Where the applications of a wave stand: a row each, totals, errors, and what to type next."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from migrator.console.messages import labelled, many, show, show_next
+from migrator.console.rows import Column, Row, show_rows
 from migrator.console.wording import count_text, duration_text, printable, size_text
 from migrator.domain.entries import Class
 from migrator.domain.phases import Phase
-from migrator.domain.reports import ApplicationReport, Tally, WaveReport
+from migrator.domain.reports import ApplicationReport, Attempt, Tally, WaveReport
 
+_COLUMNS = (
+    Column("APPLICATION"),
+    Column("PHASE"),
+    Column("ITEMS", is_number=True),
+    Column("VERIFIED", is_number=True),
+    Column("SIZE", is_number=True),
+)
 # In this order and only when there are any; verified items have a column of their own.
 _OTHERS = (Class.FAILED, Class.PENDING, Class.ACKNOWLEDGED, Class.VANISHED, Class.WAIVED, Class.EXCLUDED)
-# At and after this phase, items that are neither verified nor set aside are worth a colour.
-_ALARMING = frozenset({Class.FAILED})
-
-
-def plain_table(*headings: tuple[str, bool]) -> Table:
-    """A table without frames; each heading with whether its column holds numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for heading, is_number in headings:
-        table.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
-    return table
+_ALARM = "bold white on red"
 
 
 def show_wave(pen: Console, report: WaveReport) -> None:
-    """The table, then each error with its differences, then the next command."""
+    """The rows, then each error with its differences, then the next command."""
     if report.applications:
-        pen.print(_table(report))
+        show_rows(pen, _COLUMNS, list(_rows(report)))
     for application in report.applications:
         _show_trouble(pen, application)
     show_next(pen, report.next_command)
 
 
-def _table(report: WaveReport) -> Table:
-    table = plain_table(
-        ("APPLICATION", False),
-        ("PHASE", False),
-        ("VERIFIED", True),
-        ("SIZE", True),
-        ("OTHERWISE", False),
-        ("WAITS FOR", False),
-    )
+def _rows(report: WaveReport) -> Iterator[Row]:
     total = Tally()
     for wave, applications in itertools.groupby(report.applications, key=lambda each: each.wave):
-        table.add_row(Text(f"wave {printable(wave)}", style="bold"))
+        yield Row([Text(f"wave {printable(wave)}", style="bold")])
         for application in applications:
             total = total.plus(application.tally)
-            table.add_row(
-                Text(f"  {printable(application.name)}"),
-                _phase(application),
-                *_counts(application.tally),
-                Text(printable(application.waits_for or "")),
-            )
+            name = Text(f"  {printable(application.name)}")
+            yield Row([name, _phase(application.phase), *_counts(application.tally)], list(_details(application)))
     if len(report.applications) > 1:
-        table.add_section()
-        table.add_row(Text(many(len(report.applications), "application", "applications")), "", *_counts(total), "")
-    return table
+        name = Text(many(len(report.applications), "application", "applications"), style="bold")
+        otherwise = _otherwise(total)
+        yield Row([Text()])
+        yield Row([name, Text(), *_counts(total)], [otherwise] if otherwise else [])
 
 
-def _phase(application: ApplicationReport) -> Text:
-    text = Text(application.phase.value, style="green" if application.phase.is_at_least(Phase.ACCEPTED) else "")
-    if application.frozen_for_seconds is not None:
-        text.append("\n")
-        text.append(f"FROZEN for {duration_text(application.frozen_for_seconds)}", style="bold white on red")
-    return text
+def _phase(phase: Phase) -> Text:
+    return Text(phase.value, style="green" if phase.is_at_least(Phase.ACCEPTED) else "")
 
 
 def _counts(tally: Tally) -> tuple[Text, Text, Text]:
-    others = [(state, tally.of(state)) for state in _OTHERS if tally.of(state)]
-    otherwise = Text(", ").join(
-        Text(f"{count_text(count)} {state.value}", style="bold red" if state in _ALARMING else "")
-        for state, count in others
-    )
-    if tally.foreign:
-        otherwise.append(f"{', ' if others else ''}{count_text(tally.foreign)} foreign")
+    if not tally.seen:
+        return Text("-"), Text("-"), Text("-")
+    verified = tally.of(Class.VERIFIED)
     return (
-        Text(f"{count_text(tally.of(Class.VERIFIED))} of {count_text(tally.seen)}" if tally.seen else "-"),
-        Text(size_text(sum(tally.size_bytes.values())) if tally.seen else "-"),
-        otherwise,
+        Text(count_text(tally.seen)),
+        Text(count_text(verified), style="green" if verified == tally.seen else ""),
+        Text(size_text(sum(tally.size_bytes.values()))),
     )
+
+
+def _details(application: ApplicationReport) -> Iterator[Text]:
+    if application.frozen_for_seconds is not None:
+        yield Text(f" FROZEN for {duration_text(application.frozen_for_seconds)} ", style=_ALARM)
+    if otherwise := _otherwise(application.tally):
+        yield otherwise
+    attempt = application.last_attempt
+    if attempt is not None and application.error is None and (attempt.error is not None or attempt.ended_at is None):
+        yield Text(printable(_attempt(attempt)), style="yellow")
+    if application.waits_for is not None:
+        yield Text(f"waits for {printable(application.waits_for)}", style="yellow")
+
+
+def _attempt(attempt: Attempt) -> str:
+    at = f"{attempt.started_at.astimezone():%Y-%m-%d %H:%M}"
+    if attempt.ended_at is None:
+        return f"last attempt: {attempt.step} at {at} has not ended: it goes on, or was cut off"
+    return f"last attempt: {attempt.step} at {at} failed: {attempt.error}"
+
+
+def _otherwise(tally: Tally) -> Text:
+    parts = [
+        Text(f"{count_text(tally.of(state))} {state.value}", style="bold red" if state is Class.FAILED else "")
+        for state in _OTHERS
+        if tally.of(state)
+    ]
+    if tally.foreign:
+        parts.append(Text(f"{count_text(tally.foreign)} foreign (only at the target)"))
+    return Text(", ").join(parts)
 
 
 def _show_trouble(pen: Console, application: ApplicationReport) -> None:
