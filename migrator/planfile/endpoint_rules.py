@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.planfile.cycles import cycles
 from migrator.planfile.finding import At, Problem
+from migrator.planfile.needs import cycles
 from migrator.planfile.remarks import did_you_mean, listed, quoted
 
 

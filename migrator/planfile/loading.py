@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,9 +15,9 @@ from migrator.planfile.composing import Document, compose
 from migrator.planfile.endpoint_rules import endpoint_rules
 from migrator.planfile.finding import At, Problem
 from migrator.planfile.order_rules import name_rules, order_rules
-from migrator.planfile.place_rules import effect_rules, location_rules, overlap_rules, window_rules
+from migrator.planfile.place_rules import effect_rules, location_rules, overlap_rules
 from migrator.planfile.reading import read_text
-from migrator.planfile.remarks import Remark, invalid
+from migrator.planfile.remarks import MOST_COMPLAINTS, Remark, invalid
 from migrator.planfile.shapes import PlanShape
 from migrator.planfile.wording import shape_remarks
 
@@ -30,8 +31,9 @@ def load_plan(path: Path) -> Plan:
         try:
             shape = PlanShape.model_validate(document.value)
         except ValidationError as error:
-            remarks += shape_remarks(document, error)
-        remarks += _rule_remarks(document, os.path.dirname(os.path.abspath(path)))
+            remarks += islice(shape_remarks(document, error), MOST_COMPLAINTS)
+        folder = os.path.dirname(os.path.abspath(path))
+        remarks += islice(_rule_remarks(document, folder), MOST_COMPLAINTS)
     if remarks or shape is None:
         raise invalid(path, remarks)
     return build(path, shape)
@@ -45,6 +47,6 @@ def _rule_remarks(document: Document, folder: str) -> Iterator[Remark]:
 
 
 def _problems(plan: At, folder: str) -> Iterator[Problem]:
-    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules, window_rules):
+    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules):
         yield from rule(plan)
     yield from overlap_rules(plan, folder)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from migrator.domain.phases import Gate
-from migrator.planfile.cycles import Needs, cycles, needed_in_the_end
 from migrator.planfile.finding import At, Problem, applications_of
+from migrator.planfile.needs import Needs, cycles, ordered
 from migrator.planfile.remarks import did_you_mean, quoted
 
 DEFAULT_OWNER = "default"
@@ -27,26 +27,37 @@ def name_rules(plan: At) -> Iterator[Problem]:
 
 
 def order_rules(plan: At) -> Iterator[Problem]:
-    """What is needed exists, and nothing waits for itself."""
-    waves = {wave.key("name").text(): wave for wave in reversed(list(plan.key("waves").items()))}
-    wave_needs = {name: _needs(wave) for name, wave in waves.items()}
-    yield from _unknown("wave", waves.values(), waves)
-    yield from _circles("waves", wave_needs, waves)
-
-    order = {name: index for index, name in enumerate(reversed(waves))}
-    applications = {each.key("name").text(): each for _, each in applications_of(plan)}
-    wave_of = {each.key("name").text(): wave.key("name").text() for wave, each in applications_of(plan)}
-    yield from _unknown("application", applications.values(), applications)
-    yield from _circles("applications", {name: _needs(each) for name, each in applications.items()}, applications)
-    before = {name: needed_in_the_end(wave_needs, name) for name in waves}
+    """What is needed exists, and nothing waits for itself, nor for a later wave."""
+    waves = _first_of(plan.key("waves").items())
+    applications = _first_of(each for _, each in applications_of(plan))
+    for kind, things in (("wave", waves), ("application", applications)):
+        yield from _unknown(kind, things)
+        yield from _circles(f"{kind}s", _known_needs(things), things)
+    wave_of = {each.loc: wave.key("name").text() for wave, each in applications_of(plan)}
+    order = {name: index for index, name in enumerate(ordered(_known_needs(waves)))}
     for name, application in applications.items():
         for need in application.key("needs").items():
-            own, other = wave_of[name], wave_of.get(need.text())
-            if other is None or own == other:
-                continue
-            if own in before[other] or (order[other] > order[own] and other not in before[own]):
-                message = f"{quoted(need.text())} comes in the later wave {quoted(other)}"
-                yield Problem(need.loc, message, f"move one of the two, so that {quoted(name)} comes last")
+            if need.text() in applications:
+                own, other = wave_of[application.loc], wave_of[applications[need.text()].loc]
+                # A wave in a circle has no place in the order, and its complaint already.
+                if own in order and order.get(other, -1) > order[own]:
+                    message = f"{quoted(need.text())} comes in the later wave {quoted(other)}"
+                    yield Problem(need.loc, message, f"move one of the two, so that {quoted(name)} comes last")
+
+
+def _first_of(things: Iterable[At]) -> dict[str, At]:
+    """The things by name; of two with one name, the first."""
+    found: dict[str, At] = {}
+    for thing in things:
+        found.setdefault(thing.key("name").text(), thing)
+    return found
+
+
+def _known_needs(things: dict[str, At]) -> dict[str, frozenset[str]]:
+    return {
+        name: frozenset(need.text() for need in thing.key("needs").items()) & things.keys()
+        for name, thing in things.items()
+    }
 
 
 def _unique(kind: str, things: Iterable[At]) -> Iterator[Problem]:
@@ -69,21 +80,16 @@ def _gates(application: At) -> Iterator[Problem]:
             yield Problem(gate.loc, f"the gate {quoted(gate.text())} is always there", "name only gates to be added")
 
 
-def _needs(thing: At) -> frozenset[str]:
-    return frozenset(need.text() for need in thing.key("needs").items() if need.text())
-
-
-def _unknown(kind: str, things: Iterable[At], known: dict[str, At]) -> Iterator[Problem]:
-    for thing in things:
+def _unknown(kind: str, things: dict[str, At]) -> Iterator[Problem]:
+    for thing in things.values():
         for need in thing.key("needs").items():
-            if need.text() and need.text() not in known:
-                hint = did_you_mean(need.text(), known, f"name {_article(kind)} of this plan")
+            if need.text() and need.text() not in things:
+                hint = did_you_mean(need.text(), things, f"name {_article(kind)} of this plan")
                 yield Problem(need.loc, f"there is no {kind} {quoted(need.text())}", hint)
 
 
 def _circles(kind: str, needs: Needs, things: dict[str, At]) -> Iterator[Problem]:
-    known = {name: frozenset(wanted & things.keys()) for name, wanted in needs.items()}
-    for path in cycles(known):
+    for path in cycles(needs):
         way = " -> ".join(quoted(name) for name in path)
         message = f"{quoted(path[0])} needs itself" if len(path) == 2 else f"these {kind} need each other: {way}"
         yield Problem(things[path[0]].key("needs").loc, message, "remove one of these needs")

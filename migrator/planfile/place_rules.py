@@ -138,15 +138,7 @@ def _can_act(effect: _Effect, application: At, endpoints: dict[str, At]) -> Iter
         yield Problem(effect.at.loc, message, hint)
     for name in places[:1]:
         # A symbolic link at a target can be set through SFTP; at a source nothing is written.
-        if endpoints[name].key("lane").text() == "sftp" and (effect.is_command or effect.on == "source"):
+        is_sftp = endpoints[name].key("ssh").is_there and endpoints[name].key("lane").text() == "sftp"
+        if is_sftp and (effect.is_command or effect.on == "source"):
             message = f"the {effect.what} is at the {effect.on} {quoted(name)}, and {_NO_EXEC}"
             yield Problem(effect.at.loc, message, "use another lane, or `on: here` with a command that reaches it")
-
-
-def window_rules(plan: At) -> Iterator[Problem]:
-    """A window ends after it begins."""
-    for wave in plan.key("waves").items():
-        first, last = wave.key("window").key("from"), wave.key("window").key("to")
-        if first.text() and last.text() and last.text() < first.text():
-            message = f"the window ends on {quoted(last.text())}, before it begins on {quoted(first.text())}"
-            yield Problem(last.loc, message, "`to` is the last day of the window")

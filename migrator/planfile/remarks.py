@@ -15,7 +15,7 @@ from migrator.errors import Complaint, PlanInvalid
 MOST_COMPLAINTS = 500
 _LONGEST_QUOTE = 80
 _LONGEST_WORD = 40
-_MOST_NAMES = 400
+_MOST_NAMES = 1000
 
 
 class Place(NamedTuple):
@@ -36,13 +36,10 @@ class Remark(NamedTuple):
 def invalid(path: Path, remarks: Iterable[Remark]) -> PlanInvalid:
     """The error that carries `remarks`, in the order of the text, each once, MOST_COMPLAINTS at most."""
     file = display(os.fsencode(path))
-    ordered = sorted(set(remarks))
-    complaints = [Complaint(file, *each.place, each.message, each.hint) for each in ordered[:MOST_COMPLAINTS]]
-    left_out = len(ordered) - len(complaints)
-    if left_out:
-        last = complaints[-1]
-        complaints.append(last._replace(message=f"{left_out} more problems follow", hint="put these right first"))
-    number = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
+    ordered = sorted(set(remarks))[:MOST_COMPLAINTS]
+    complaints = [Complaint(file, *each.place, each.message, each.hint) for each in ordered]
+    at_least = "at least " if len(ordered) == MOST_COMPLAINTS else ""
+    number = "1 problem" if len(ordered) == 1 else f"{at_least}{len(ordered)} problems"
     return PlanInvalid(f"{file}: {number}", hint="nothing was contacted or changed", complaints=tuple(complaints))
 
 

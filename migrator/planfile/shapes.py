@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_serializer
+from pydantic import AfterValidator, Field, model_serializer, model_validator
 
 from migrator.planfile.effect_shapes import CheckShape, FreezeShape, SwitchShape
 from migrator.planfile.endpoint_shapes import EndpointShape
@@ -26,6 +26,7 @@ from migrator.planfile.fields import (
     Timezone,
     in_order,
     whole_number,
+    wrong,
 )
 from migrator.planfile.mapping import Mapping, Short
 
@@ -65,6 +66,12 @@ class WindowShape(Mapping):
 
     first: Date | None = Field(default=None, alias="from", description="The first day.")
     last: Date | None = Field(default=None, alias="to", description="The last day, which still belongs to the window.")
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.first and self.last and self.last < self.first:
+            raise wrong(f"ends on `{self.last}`, before it begins on `{self.first}`", "`to` is the last day of it")
+        return self
 
 
 class CutoverShape(Mapping):
