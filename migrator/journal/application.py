@@ -1,0 +1,218 @@
+"""`applications/<name>.db`: phase, attempts, effects and manifest of one application, written by who has its lock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from migrator.domain.phases import Phase
+from migrator.domain.reports import Attempt, Tally
+from migrator.journal import history, items, staging, tables
+from migrator.journal.chain import Value, amend, next_id, record
+from migrator.journal.database import Database
+from migrator.journal.folder import StateFolder
+from migrator.journal.locks import FileLock
+from migrator.journal.manifest import Manifest
+from migrator.journal.sequence import CHAINED, next_seq
+from migrator.journal.view import ApplicationView
+
+__all__ = ["ApplicationJournal", "ApplicationView", "EffectRecord"]
+
+
+class EffectRecord(NamedTuple):
+    """One intent to act outside the journal; what became of it is unknown until it is confirmed."""
+
+    id: int
+    effect: str
+    verb: str
+    intended_at: dt.datetime
+    confirmed_at: dt.datetime | None
+    answer: str | None
+
+
+class ApplicationJournal:
+    """The memory of one application, and its lock. All methods may be called from several threads at once.
+
+    Every method that writes is one transaction, durable when it returns; all raise LocalFault when the disk refuses.
+    """
+
+    def __init__(self, database: Database, lock: FileLock, application: str) -> None:
+        self.application = application
+        self._database = database
+        self._lock = lock
+
+    @classmethod
+    def open(cls, folder: StateFolder, application: str) -> ApplicationJournal:
+        """Take the application's lock and open its database, made where missing; Held when another run has it."""
+        folder.create()
+        lock = FileLock(folder.lock(application), f"application `{application}`")
+        lock.acquire()
+        try:
+            database = Database.open(folder.database(application), tables.APPLICATION)
+        except BaseException:
+            lock.release()
+            raise
+        journal = cls(database, lock, application)
+        try:
+            with database.write() as connection:
+                staging.prepare(connection)
+                _begin(connection)
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    @property
+    def phase(self) -> Phase:
+        """The last safe point reached."""
+        return self._standing().phase
+
+    @property
+    def freeze_seq(self) -> int | None:
+        """The number the freeze got; what was verified before it must be verified again. None when not frozen."""
+        return self._standing().freeze_seq
+
+    @property
+    def frozen_at(self) -> dt.datetime | None:
+        """Since when writes at the source are stopped; None when they are not."""
+        return self._standing().frozen_at
+
+    @property
+    def temp_key(self) -> bytes:
+        """32 random bytes, made once: the key to the names of our temp files."""
+        query = select(tables.application_fact.c.value).where(tables.application_fact.c.name == "temp-key")
+        with self._database.read() as connection:
+            return bytes.fromhex(connection.execute(query).scalar_one())
+
+    def used_approvals(self) -> frozenset[str]:
+        """The approvals by which a gate was passed already; none of them counts again."""
+        with self._database.read() as connection:
+            return history.used_approvals(connection)
+
+    def begin_attempt(self, run_id: str, step: str) -> int:
+        """Record that a step begins; the attempt's number."""
+        with self._database.write() as connection:
+            number = next_id(connection, tables.attempt)
+            row: dict[str, Value] = {"id": number, "run_id": run_id, "step": step, "started_at": tables.now()}
+            record(connection, CHAINED, tables.attempt, row)
+        return number
+
+    def finish_attempt(self, attempt: int, phase: Phase, approval: str | None = None) -> None:
+        """Record that the step is done, the phase it led to, and the approval it used up, all at once.
+
+        Reaching `frozen` takes a fresh freeze number, and keeps the time of a freeze that already stood; `seeded` and
+        what comes before it know no freeze.
+        """
+        with self._database.write() as connection:
+            amend(connection, CHAINED, tables.attempt, attempt, ended_at=tables.now(), phase=phase.value)
+            _move(connection, phase, f"attempt {attempt}")
+            if approval is not None:
+                row: dict[str, Value] = {"id": approval, "attempt": attempt, "used_at": tables.now()}
+                record(connection, CHAINED, tables.used_approval, row)
+
+    def fail_attempt(self, attempt: int, error: str, exit_code: int) -> None:
+        """Record that the step failed; the phase stays."""
+        ending: dict[str, Value] = {"ended_at": tables.now(), "error": error, "exit_code": exit_code}
+        with self._database.write() as connection:
+            amend(connection, CHAINED, tables.attempt, attempt, **ending)
+
+    def move(self, phase: Phase, why: str) -> None:
+        """Record a transition that is no step's, with the freeze rules of `finish_attempt`."""
+        with self._database.write() as connection:
+            _move(connection, phase, why)
+
+    def attempts(self, limit: int = 20) -> list[Attempt]:
+        """The latest attempts, the newest first."""
+        with self._database.read() as connection:
+            return history.attempts(connection, limit)
+
+    def intend(self, effect: str, verb: str) -> int:
+        """Record that we are about to act; the number to confirm it by."""
+        with self._database.write() as connection:
+            number = next_id(connection, tables.effect)
+            row: dict[str, Value] = {"id": number, "effect": effect, "verb": verb, "intended_at": tables.now()}
+            record(connection, CHAINED, tables.effect, row)
+        return number
+
+    def confirm(self, effect_id: int, answer: str) -> None:
+        """Record what became of an intent."""
+        with self._database.write() as connection:
+            amend(connection, CHAINED, tables.effect, effect_id, confirmed_at=tables.now(), answer=answer)
+
+    def last_effect(self, effect: str) -> EffectRecord | None:
+        """The latest intent about `effect`; None when there was none."""
+        query = select(tables.effect).where(tables.effect.c.effect == effect).order_by(tables.effect.c.id.desc())
+        with self._database.read() as connection:
+            row = connection.execute(query.limit(1)).first()
+        return None if row is None else EffectRecord(*row)
+
+    def mark(self, name: str, value: str | None) -> None:
+        """Remember a small fact, or forget it (None)."""
+        with self._database.write() as connection:
+            if value is None:
+                connection.execute(delete(tables.mark).where(tables.mark.c.name == name))
+            else:
+                fact = insert(tables.mark).values(name=name, value=value)
+                connection.execute(fact.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+    def marked(self, name: str) -> str | None:
+        """The remembered fact; None when there is none."""
+        with self._database.read() as connection:
+            return connection.execute(select(tables.mark.c.value).where(tables.mark.c.name == name)).scalar()
+
+    def manifest(self, dataset: str) -> Manifest:
+        """The manifest of a dataset, empty at first."""
+        query = select(tables.dataset.c.id).where(tables.dataset.c.name == dataset)
+        with self._database.write() as connection:
+            connection.execute(insert(tables.dataset).values(name=dataset).on_conflict_do_nothing())
+            dataset_id = connection.execute(query).scalar_one()
+        return Manifest(self._database, dataset_id, dataset)
+
+    def tally(self) -> Tally:
+        """How many items of all datasets stand where."""
+        with self._database.read() as connection:
+            return items.tally(connection)
+
+    def close(self) -> None:
+        """Close the database, then let go of the lock; may be called twice."""
+        try:
+            self._database.close()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _standing(self) -> history.Standing:
+        with self._database.read() as connection:
+            return history.standing(connection)
+
+
+def _begin(connection: Connection) -> None:
+    """Give a new database what every application has from its first moment."""
+    fact = insert(tables.application_fact).values(name="temp-key", value=secrets.token_hex(32))
+    connection.execute(fact.on_conflict_do_nothing())
+    if connection.execute(select(tables.standing.c.id)).first() is None:
+        row: dict[str, Value] = {"id": 1, "phase": Phase.PLANNED.value, "why": "nothing was done yet"}
+        record(connection, CHAINED, tables.standing, row)
+
+
+def _move(connection: Connection, phase: Phase, why: str) -> None:
+    before = history.standing(connection)
+    freeze_seq, frozen_at = before.freeze_seq, before.frozen_at
+    if phase is Phase.FROZEN:
+        freeze_seq, frozen_at = next_seq(connection), frozen_at or tables.now()
+    elif not phase.is_at_least(Phase.FROZEN):
+        freeze_seq = frozen_at = None
+    row: dict[str, Value] = {"phase": phase.value, "freeze_seq": freeze_seq, "frozen_at": frozen_at, "why": why}
+    record(connection, CHAINED, tables.standing, {"id": 1, **row})

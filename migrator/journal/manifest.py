@@ -1,0 +1,253 @@
+"""What a dataset consists of: the source as the last pass saw it, and how far each item is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
+
+from migrator.domain.entries import Class, Entry, Kind
+from migrator.domain.reports import Tally
+from migrator.journal import tables
+from migrator.journal.database import Database
+from migrator.journal.items import ENTRY, ENTRY_AT_TARGET, ToVerify, blocks, blocks_backwards, entry_of, facts_of, tally
+from migrator.journal.scan import Scan, ScanRecord
+from migrator.journal.sequence import next_seq
+
+__all__ = ["Copied", "Manifest", "Scan", "ScanRecord", "ToVerify"]
+
+_item = tables.item.c
+
+# How many paths one question about paths may carry (SQLite allows 999 parameters at least).
+_QUESTION = 900
+
+_COPIED = """
+    INSERT INTO item (
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, sha256, trust,
+        copied_seq, target_kind, state
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'acknowledged')
+    ON CONFLICT (dataset, path) DO UPDATE SET
+        kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
+        uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
+        inode = excluded.inode, links = excluded.links, sha256 = excluded.sha256, trust = excluded.trust,
+        copied_seq = excluded.copied_seq, target_kind = excluded.target_kind, state = excluded.state,
+        reason = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0, tries = 0
+"""
+
+# A digest that was recorded while copying stays; only one that is missing is filled in.
+_VERIFIED = """
+    UPDATE item SET state = 'verified', verified_seq = ?, verified_by = ?, sha256 = coalesce(sha256, ?)
+    WHERE dataset = ? AND path = ? AND state IN ('acknowledged', 'verified')
+"""
+
+_FAILED = """
+    UPDATE item SET state = 'failed', reason = ?, verified_seq = NULL, verified_by = NULL
+    WHERE dataset = ? AND path = ?
+"""
+
+_VANISHED = """
+    UPDATE item SET state = 'vanished', reason = ?, verified_seq = NULL, verified_by = NULL
+    WHERE dataset = ? AND path = ?
+"""
+
+_POSTPONED = """
+    UPDATE item SET state = 'pending', reason = ?, verified_seq = NULL, verified_by = NULL, tries = tries + 1
+    WHERE dataset = ? AND path = ?
+"""
+
+_TOUCHED = """
+    UPDATE item SET state = 'pending', reason = 'its content changed', verified_seq = NULL, verified_by = NULL
+    WHERE dataset = ? AND path = ? AND state IN ('acknowledged', 'verified')
+"""
+
+_REMOVED = "DELETE FROM item WHERE dataset = ? AND path = ? AND is_gone = 1"
+
+_CLEARED = "UPDATE item SET target_kind = NULL WHERE dataset = ? AND path = ? AND target_kind <> kind"
+
+
+class Copied(NamedTuple):
+    """One item that is durable at the target."""
+
+    entry: Entry  # as it was found after its last byte was read
+    sha256: bytes | None  # files only
+    trust: str  # how strong the check of the digest was: "stream"
+
+
+class Manifest:
+    """The items of one dataset. Every method that writes is one transaction, durable when it returns."""
+
+    def __init__(self, database: Database, dataset_id: int, dataset: str) -> None:
+        self.dataset = dataset
+        self._database = database
+        self._id = dataset_id
+
+    def begin_scan(self) -> Scan:
+        """A pass: the source as it is now becomes the manifest."""
+        return Scan.begin(self._database, self._id, "pass")
+
+    def begin_guard(self) -> Scan:
+        """A scan that is only compared; the manifest stays as it is."""
+        return Scan.begin(self._database, self._id, "guard")
+
+    def copied(self, rows: Sequence[Copied]) -> int:
+        """Record items as acknowledged, with the facts they were found with; the seq they got."""
+        with self._database.write() as connection:
+            seq = next_seq(connection)
+            values = [
+                (self._id, *facts_of(row.entry), row.sha256, row.trust, seq, row.entry.kind.value) for row in rows
+            ]
+            _execute(connection, _COPIED, values)
+        return seq
+
+    def verified(self, paths: Sequence[tuple[bytes, bytes | None]], by: str) -> int:
+        """Record items, each with its digest or None, as verified; what changed since it was copied stays as it is."""
+        with self._database.write() as connection:
+            seq = next_seq(connection)
+            _execute(connection, _VERIFIED, [(seq, by, sha256, self._id, path) for path, sha256 in paths])
+        return seq
+
+    def failed(self, rows: Sequence[tuple[bytes, str]]) -> int:
+        """Record items that could not be copied or verified, each with the reason."""
+        return self._move(_FAILED, rows)
+
+    def vanished(self, rows: Sequence[tuple[bytes, str]]) -> int:
+        """Record items that were gone before they could be read."""
+        return self._move(_VANISHED, rows)
+
+    def postponed(self, rows: Sequence[tuple[bytes, str]]) -> int:
+        """Leave hot items to a later pass, and count one more try of each."""
+        return self._move(_POSTPONED, rows)
+
+    def tries(self, paths: Sequence[bytes]) -> dict[bytes, int]:
+        """How often each item was postponed since it was last copied."""
+        return dict(self._about(paths, select(_item.path, _item.tries)))
+
+    def touched(self, directories: Iterable[bytes]) -> None:
+        """Make folders pending again, before something in them is changed at the target."""
+        with self._database.write() as connection:
+            _execute(connection, _TOUCHED, [(self._id, path) for path in directories])
+
+    def pending(self, kinds: Collection[Kind]) -> Iterator[list[Entry]]:
+        """What is still to be carried, in blocks, by path; items may be recorded while the blocks are used."""
+        wanted = self._standing(Class.PENDING).where(_item.kind.in_([kind.value for kind in kinds]))
+        return blocks(self._database, wanted, entry_of)
+
+    def pending_directories(self) -> Iterator[list[Entry]]:
+        """Folders that still wait for their owner, mode and times, the deepest first."""
+        return blocks_backwards(self._database, self._standing(Class.PENDING).where(_item.kind == Kind.DIRECTORY.value))
+
+    def gone(self) -> Iterator[list[Entry]]:
+        """What stands at the target by our hand and was missed by a complete scan, the deepest first.
+
+        The kind is the one at the target. Nothing is gone unless the latest pass over the dataset was complete.
+        """
+        if self._listing_is_complete():
+            yield from blocks_backwards(self._database, self._rows(*ENTRY_AT_TARGET).where(_item.is_gone == 1))
+
+    def gone_count(self) -> int:
+        """How many items `gone` would bring."""
+        return self._count(_item.is_gone == 1) if self._listing_is_complete() else 0
+
+    def at_target_count(self) -> int:
+        """How many items stand at the target by our hand, gone ones included."""
+        return self._count(_item.target_kind.is_not(None))
+
+    def replaced(self) -> Iterator[list[Entry]]:
+        """What stands at the target as another kind than the source has now: with the old kind, the deepest first."""
+        changed = and_(_item.is_gone == 0, _item.target_kind != _item.kind, _item.state != Class.EXCLUDED.value)
+        return blocks_backwards(self._database, self._rows(*ENTRY_AT_TARGET).where(changed))
+
+    def removed(self, paths: Sequence[bytes]) -> None:
+        """Forget what was removed from the target: gone items for good, replaced ones until they are carried anew."""
+        with self._database.write() as connection:
+            _execute(connection, _CLEARED, [(self._id, path) for path in paths])
+            _execute(connection, _REMOVED, [(self._id, path) for path in paths])
+
+    def to_verify(self, since_seq: int) -> Iterator[list[ToVerify]]:
+        """What is at the target and was not verified after `since_seq`, in blocks, by path."""
+        is_stale = and_(_item.state == Class.VERIFIED.value, _item.verified_seq <= since_seq)
+        wanted = self._rows(*ENTRY, _item.sha256, _item.copied_seq).where(
+            _item.is_gone == 0, or_(_item.state == Class.ACKNOWLEDGED.value, is_stale)
+        )
+        return blocks(self._database, wanted, lambda row: ToVerify(entry_of(row), row[-2], row[-1]))
+
+    def foreign(self, paths: Sequence[bytes]) -> None:
+        """Replace the list of entries that exist only at the target."""
+        with self._database.write() as connection:
+            connection.exec_driver_sql("DELETE FROM foreign_entry WHERE dataset = ?", (self._id,))
+            add = "INSERT OR IGNORE INTO foreign_entry (dataset, path) VALUES (?, ?)"
+            _execute(connection, add, [(self._id, path) for path in paths])
+
+    def knows(self, paths: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of the paths are at the target by our hand, or are meant to be there."""
+        meant = _item.state.in_([Class.PENDING.value, Class.FAILED.value])
+        query = select(_item.path).where(or_(_item.target_kind.is_not(None), meant))
+        return frozenset(path for (path,) in self._about(paths, query))
+
+    def unproven(self, freeze_seq: int, limit: int = 100) -> list[tuple[bytes, str]]:
+        """The first items that were not verified after both the freeze and their last copy, each with the reason."""
+        is_proven = and_(
+            _item.state == Class.VERIFIED.value,
+            _item.verified_seq > freeze_seq,
+            _item.verified_seq > func.coalesce(_item.copied_seq, 0),
+        )
+        why = case(
+            (_item.state == Class.VERIFIED.value, "verified before the freeze, not since"),
+            (_item.state == Class.ACKNOWLEDGED.value, "copied, not verified since"),
+            else_=_item.state + ": " + func.coalesce(_item.reason, "no reason recorded"),
+        )
+        left_out = [Class.EXCLUDED.value, Class.WAIVED.value, Class.VANISHED.value]
+        query = self._rows(_item.path, why).where(_item.is_gone == 0, _item.state.not_in(left_out), ~is_proven)
+        with self._database.read() as connection:
+            return [(path, reason) for path, reason in connection.execute(query.order_by(_item.path).limit(limit))]
+
+    def last_scan(self) -> ScanRecord | None:
+        """How the last pass that came to its end went; None before the first."""
+        with self._database.read() as connection:
+            row = connection.execute(self._passes().where(tables.scan.c.seq.is_not(None)).limit(1)).first()
+        if row is None:
+            return None
+        return ScanRecord(row.seq, bool(row.is_complete), row.items, row.size_bytes, row.ended_at, row.begun_seq)
+
+    def tally(self) -> Tally:
+        """How many items stand where."""
+        with self._database.read() as connection:
+            return tally(connection, self._id)
+
+    def _listing_is_complete(self) -> bool:
+        with self._database.read() as connection:
+            row = connection.execute(self._passes().limit(1)).first()
+        return row is not None and bool(row.is_complete)
+
+    def _passes(self) -> Select[Any]:
+        scan = tables.scan.c
+        passes = select(tables.scan).where(scan.dataset == self._id, scan.purpose == "pass")
+        return passes.order_by(scan.id.desc())
+
+    def _rows(self, *columns: Any) -> Select[Any]:
+        return select(*columns).where(_item.dataset == self._id)
+
+    def _standing(self, state: Class) -> Select[Any]:
+        return self._rows(*ENTRY).where(_item.is_gone == 0, _item.state == state.value)
+
+    def _count(self, condition: Any) -> int:
+        with self._database.read() as connection:
+            return int(connection.execute(self._rows(func.count()).where(condition)).scalar_one())
+
+    def _move(self, statement: str, rows: Sequence[tuple[bytes, str]]) -> int:
+        with self._database.write() as connection:
+            _execute(connection, statement, [(reason, self._id, path) for path, reason in rows])
+            return next_seq(connection)
+
+    def _about(self, paths: Sequence[bytes], query: Select[Any]) -> Iterator[Any]:
+        for first in range(0, len(paths), _QUESTION):
+            wanted = query.where(_item.dataset == self._id, _item.path.in_(paths[first : first + _QUESTION]))
+            with self._database.read() as connection:
+                rows = connection.execute(wanted).all()
+            yield from rows
+
+
+def _execute(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:  # without rows the driver would run the statement once, without its values
+        connection.exec_driver_sql(statement, rows)

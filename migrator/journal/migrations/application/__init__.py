@@ -1,0 +1,1 @@
+"""Revisions of an application's database: phase, attempts, effects, scans and the manifest of its datasets."""

@@ -1,0 +1,141 @@
+"""One look at a source: as a pass, which becomes the manifest, or as a guard, which is only compared with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from migrator.domain.entries import Entry, Kind, Unreadable
+from migrator.journal import tables
+from migrator.journal.chain import Value, amend, next_id, record
+from migrator.journal.database import Database
+from migrator.journal.sequence import CHAINED, next_seq, present_seq
+from migrator.journal.staging import Stage
+
+Purpose = Literal["pass", "guard"]
+
+
+class ScanRecord(NamedTuple):
+    """How a scan ended. Everything recorded up to `begun_seq` happened before the scan began."""
+
+    seq: int
+    is_complete: bool  # ended, and nothing unreadable
+    items: int  # different paths seen, excluded ones too
+    size_bytes: int  # of all files seen
+    ended_at: dt.datetime
+    begun_seq: int
+
+
+class Scan:
+    """A scan that is under way. Only its `end` can make anything gone, and only when it saw everything."""
+
+    def __init__(self, database: Database, dataset: int, scan_id: int, purpose: Purpose) -> None:
+        self._database = database
+        self._dataset = dataset
+        self._id = scan_id
+        self._purpose = purpose
+        self._size_bytes = 0
+        self._unreadable = 0
+        self._is_open = True
+
+    @classmethod
+    def begin(cls, database: Database, dataset: int, purpose: Purpose) -> Scan:
+        """Record that a scan begins. An earlier one of the same dataset that was not ended can no longer be used."""
+        with database.write() as connection:
+            scan_id = next_id(connection, tables.scan)
+            for (earlier,) in connection.execute(select(tables.scan.c.id).where(tables.scan.c.dataset == dataset)):
+                stage = Stage(connection, dataset, earlier)
+                stage.forget_seen()
+                stage.forget_differences()
+            row = {
+                "id": scan_id,
+                "dataset": dataset,
+                "purpose": purpose,
+                "begun_at": tables.now(),
+                "begun_seq": present_seq(connection),
+            }
+            record(connection, CHAINED, tables.scan, row)
+        return cls(database, dataset, scan_id, purpose)
+
+    def note(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Take in a block of entries; a pass answers which of them are to be carried, in the given order.
+
+        Those are: new, changed in any fact, or not at the target yet for whatever reason. A guard answers nothing.
+        """
+        if not entries:
+            return []
+        with self._database.write() as connection:
+            stage = self._stage(connection)
+            stage.fill((entry, None) for entry in entries)
+            places: list[int] = []
+            if self._purpose == "pass":
+                places = stage.take_in()
+            else:
+                stage.compare()
+        self._count(entries)
+        return [entries[place] for place in places]
+
+    def exclude(self, rows: Sequence[tuple[Entry, str]]) -> None:
+        """Take in entries that are not to be moved, each with the reason; a guard leaves them out of the comparison."""
+        if not rows:
+            return
+        with self._database.write() as connection:
+            stage = self._stage(connection)
+            stage.fill(rows)
+            if self._purpose == "pass":
+                stage.set_apart()
+        self._count([entry for entry, _ in rows])
+
+    def unreadable(self, rows: Sequence[Unreadable]) -> None:
+        """Record places whose content is unknown: what is below them is not gone, and the scan is not complete."""
+        if not rows:
+            return
+        with self._database.write() as connection:
+            stage = self._stage(connection)
+            if self._purpose == "pass":
+                stage.fail([(row.path, row.reason) for row in rows])
+            else:
+                stage.differ([(row.path, f"unreadable: {row.reason}") for row in rows])
+        self._unreadable += len(rows)
+
+    def end(self) -> ScanRecord:
+        """Record that everything was listed; after a complete pass, what was not seen is gone, or forgotten.
+
+        Gone is what stands at the target by our hand; forgotten is what was never copied.
+        """
+        is_complete = not self._unreadable
+        ended_at = tables.now()
+        with self._database.write() as connection:
+            stage = self._stage(connection)
+            if is_complete and self._purpose == "pass":
+                stage.lose_unseen()
+            elif is_complete:
+                stage.miss()
+            seq, items = next_seq(connection), stage.seen()
+            ending: dict[str, Value] = {"ended_at": ended_at, "seq": seq, "is_complete": int(is_complete)}
+            ending |= {"items": items, "size_bytes": self._size_bytes}
+            amend(connection, CHAINED, tables.scan, self._id, **ending)
+            stage.forget_seen()
+            begun_seq = connection.execute(select(tables.scan.c.begun_seq).where(tables.scan.c.id == self._id)).scalar()
+        self._is_open = False
+        return ScanRecord(seq, is_complete, items, self._size_bytes, ended_at, int(begun_seq or 0))
+
+    def differences(self, limit: int = 100) -> list[tuple[bytes, str]]:
+        """What a guard found after its end, in path order: "changed", "new", "gone", or "unreadable: ..."."""
+        assert self._purpose == "guard", "a pass becomes the manifest: there is nothing left to differ"
+        assert not self._is_open, "what is gone is known only at the end"
+        with self._database.read() as connection:
+            return Stage(connection, self._dataset, self._id).differences(limit)
+
+    def _stage(self, connection: Connection) -> Stage:
+        newest = select(tables.scan.c.id).where(tables.scan.c.dataset == self._dataset)
+        latest = connection.execute(newest.order_by(tables.scan.c.id.desc()).limit(1)).scalar()
+        assert self._is_open, "this scan has ended"
+        assert latest == self._id, "another scan of this dataset has begun since"
+        return Stage(connection, self._dataset, self._id)
+
+    def _count(self, entries: Sequence[Entry]) -> None:
+        self._size_bytes += sum(entry.size for entry in entries if entry.kind is Kind.FILE)

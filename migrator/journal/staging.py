@@ -1,0 +1,194 @@
+"""Where a scan's entries are compared with the manifest, set by set: temporary tables of the writing connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from migrator.domain.entries import Entry
+from migrator.journal.items import facts_of
+
+# `compared` is the one place that says what makes an entry differ. What a lane cannot see (None) does not count.
+_STAGE = (
+    """
+    CREATE TEMP TABLE block (
+        place INTEGER PRIMARY KEY, dataset INTEGER, reason TEXT, path BLOB, kind TEXT, size INTEGER, mtime_ns INTEGER,
+        mode INTEGER, uid INTEGER, gid INTEGER, link BLOB, ctime_ns INTEGER, inode INTEGER, links INTEGER
+    )
+    """,
+    """
+    CREATE TEMP TABLE seen (scan INTEGER, path BLOB, PRIMARY KEY (scan, path)) WITHOUT ROWID
+    """,
+    """
+    CREATE TEMP TABLE difference (scan INTEGER, path BLOB, what TEXT, PRIMARY KEY (scan, path)) WITHOUT ROWID
+    """,
+    """
+    CREATE TEMP VIEW compared AS
+    SELECT
+        block.*, item.state, item.is_gone, item.reason AS known_reason,
+        item.path IS NULL AS is_new,
+        (item.kind <> block.kind OR item.size <> block.size OR item.mtime_ns <> block.mtime_ns
+            OR item.mode <> block.mode OR item.uid <> block.uid OR item.gid <> block.gid OR item.link IS NOT block.link
+            OR item.ctime_ns <> block.ctime_ns OR item.inode <> block.inode) IS TRUE AS is_changed
+    FROM block LEFT JOIN item ON item.dataset = block.dataset AND item.path = block.path
+    """,
+)
+
+_FILL = """
+    INSERT INTO temp.block (
+        place, dataset, reason, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_SEE = "INSERT OR IGNORE INTO temp.seen (scan, path) SELECT ?, path FROM temp.block"
+
+_TO_CARRY = """
+    SELECT place FROM temp.compared
+    WHERE is_new OR is_changed OR is_gone OR state IN ('pending', 'failed', 'vanished', 'excluded')
+    ORDER BY place
+"""
+
+# An item that fails keeps its reason until it was tried again; what is pending already is not written again.
+_TAKE_IN = """
+    INSERT INTO item (
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, state, reason
+    )
+    SELECT
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, 'pending', 'not copied yet'
+    FROM temp.compared
+    WHERE is_new OR is_changed OR is_gone OR state IN ('failed', 'vanished', 'excluded')
+    ON CONFLICT (dataset, path) DO UPDATE SET
+        kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
+        uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
+        inode = excluded.inode, links = excluded.links, state = 'pending', sha256 = NULL, trust = NULL,
+        verified_seq = NULL, verified_by = NULL, is_gone = 0,
+        reason = CASE
+            WHEN item.state IN ('failed', 'vanished') THEN item.reason
+            WHEN item.target_kind IS NULL THEN excluded.reason
+            ELSE 'changed at the source'
+        END
+"""
+
+_SET_APART = """
+    INSERT INTO item (
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, state, reason
+    )
+    SELECT dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, 'excluded', reason
+    FROM temp.compared
+    WHERE is_new OR is_changed OR is_gone OR state <> 'excluded' OR known_reason IS NOT reason
+    ON CONFLICT (dataset, path) DO UPDATE SET
+        kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
+        uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
+        inode = excluded.inode, links = excluded.links, state = 'excluded', reason = excluded.reason, sha256 = NULL,
+        trust = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0
+"""
+
+# A place that was never listed as an entry gets a row of its own, so that it is counted among the failed.
+_FAIL = """
+    INSERT INTO item (dataset, path, kind, size, mtime_ns, mode, uid, gid, state, reason)
+    VALUES (?, ?, 'directory', 0, 0, 0, 0, 0, 'failed', ?)
+    ON CONFLICT (dataset, path) DO UPDATE SET
+        state = 'failed', reason = excluded.reason, verified_seq = NULL, verified_by = NULL, is_gone = 0
+"""
+
+_FIND_DIFFERENCES = """
+    INSERT OR REPLACE INTO temp.difference (scan, path, what)
+    SELECT ?, path, CASE WHEN is_new OR is_gone OR state IN ('vanished', 'excluded') THEN 'new' ELSE 'changed' END
+    FROM temp.compared
+    WHERE is_new OR is_changed OR is_gone OR state IN ('vanished', 'excluded')
+"""
+
+_FIND_MISSING = """
+    INSERT OR IGNORE INTO temp.difference (scan, path, what)
+    SELECT ?, path, 'gone' FROM item
+    WHERE dataset = ? AND is_gone = 0 AND state NOT IN ('excluded', 'vanished')
+        AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.scan = ? AND seen.path = item.path)
+"""
+
+_DROP_UNSEEN = """
+    DELETE FROM item
+    WHERE dataset = ? AND target_kind IS NULL
+        AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.scan = ? AND seen.path = item.path)
+"""
+
+_LOSE_UNSEEN = """
+    UPDATE item SET is_gone = 1
+    WHERE dataset = ? AND is_gone = 0
+        AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.scan = ? AND seen.path = item.path)
+"""
+
+
+def prepare(connection: Connection) -> None:
+    """Make the temporary tables; once for a connection."""
+    for statement in _STAGE:
+        connection.exec_driver_sql(statement)
+
+
+class Stage:
+    """One scan's part of the temporary tables. Every method belongs into the caller's transaction."""
+
+    def __init__(self, connection: Connection, dataset: int, scan: int) -> None:
+        self._connection = connection
+        self._dataset = dataset
+        self._scan = scan
+
+    def fill(self, rows: Iterable[tuple[Entry, str | None]]) -> None:
+        """Put the entries, each with a reason or None, in place of the block before, and remember them as seen."""
+        staged = [(place, self._dataset, reason, *facts_of(entry)) for place, (entry, reason) in enumerate(rows)]
+        self._connection.exec_driver_sql("DELETE FROM temp.block")
+        self._connection.exec_driver_sql(_FILL, staged)
+        self._connection.exec_driver_sql(_SEE, (self._scan,))
+
+    def take_in(self) -> list[int]:
+        """Make the block the manifest's: everything new or different becomes pending; the places of all to carry."""
+        places = [place for (place,) in self._connection.exec_driver_sql(_TO_CARRY)]
+        if places:
+            self._connection.exec_driver_sql(_TAKE_IN)
+        return places
+
+    def set_apart(self) -> None:
+        """Record the block as excluded."""
+        self._connection.exec_driver_sql(_SET_APART)
+
+    def fail(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        """Record places whose content is unknown as failed, and as seen."""
+        self._connection.exec_driver_sql(_FAIL, [(self._dataset, path, reason) for path, reason in rows])
+        see = "INSERT OR IGNORE INTO temp.seen (scan, path) VALUES (?, ?)"
+        self._connection.exec_driver_sql(see, [(self._scan, path) for path, _ in rows])
+
+    def compare(self) -> None:
+        """Note where the block differs from the manifest."""
+        self._connection.exec_driver_sql(_FIND_DIFFERENCES, (self._scan,))
+
+    def differ(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        """Note differences found elsewhere."""
+        note = "INSERT OR REPLACE INTO temp.difference (scan, path, what) VALUES (?, ?, ?)"
+        self._connection.exec_driver_sql(note, [(self._scan, path, what) for path, what in rows])
+
+    def miss(self) -> None:
+        """Note what the manifest has and the scan has not seen; right only for a scan that saw everything."""
+        self._connection.exec_driver_sql(_FIND_MISSING, (self._scan, self._dataset, self._scan))
+
+    def lose_unseen(self) -> None:
+        """Mark what is at the target and was not seen as gone, and drop the rest; right only for a complete scan."""
+        self._connection.exec_driver_sql(_DROP_UNSEEN, (self._dataset, self._scan))
+        self._connection.exec_driver_sql(_LOSE_UNSEEN, (self._dataset, self._scan))
+
+    def seen(self) -> int:
+        """How many different paths the scan has seen."""
+        count = self._connection.exec_driver_sql("SELECT count(*) FROM temp.seen WHERE scan = ?", (self._scan,))
+        return int(count.scalar_one())
+
+    def differences(self, limit: int) -> list[tuple[bytes, str]]:
+        """The first differences, in path order."""
+        query = "SELECT path, what FROM temp.difference WHERE scan = ? ORDER BY path LIMIT ?"
+        return [(path, what) for path, what in self._connection.exec_driver_sql(query, (self._scan, limit))]
+
+    def forget_seen(self) -> None:
+        """Free the room that the scan's paths took."""
+        self._connection.exec_driver_sql("DELETE FROM temp.seen WHERE scan = ?", (self._scan,))
+
+    def forget_differences(self) -> None:
+        """Free the room that the scan's differences took."""
+        self._connection.exec_driver_sql("DELETE FROM temp.difference WHERE scan = ?", (self._scan,))

@@ -1,0 +1,231 @@
+"""The tables of the two kinds of database, as this version reads and writes them; the migrations make them so."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class Moment(TypeDecorator[dt.datetime]):
+    """A point in time, kept as ISO 8601 text in UTC, so that text order is time order."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: object) -> str | None:  # noqa: ARG002 (signature)
+        """The text that is stored."""
+        return None if value is None else moment_text(value)
+
+    def process_result_value(self, value: str | None, dialect: object) -> dt.datetime | None:  # noqa: ARG002 (signature)
+        """The time in UTC."""
+        return None if value is None else dt.datetime.fromisoformat(value)
+
+
+def now() -> dt.datetime:
+    """The time of this machine's clock, in UTC; for people, never for order."""
+    return dt.datetime.now(dt.UTC)
+
+
+def moment_text(moment: dt.datetime) -> str:
+    """`moment` (aware) in UTC, always of the same length: `2018-07-28T22:00:00.000000+00:00`."""
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
+
+
+class Lineage(NamedTuple):
+    """One kind of database: how its files are recognised, and the schema this version knows."""
+
+    name: str
+    application_id: int  # SQLite's header field of that name
+    version: int  # the header's user_version: how many revisions the schema has seen
+    tables: MetaData
+
+
+def _fact(metadata: MetaData) -> Table:
+    return Table("fact", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+
+def _chain(metadata: MetaData) -> Table:
+    return Table(
+        "chain",
+        metadata,
+        Column("number", Integer, primary_key=True),
+        Column("at", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("subject_id", Text, nullable=False),
+        Column("body", Text, nullable=False),
+        Column("digest", Text, nullable=False),
+    )
+
+
+_of_journal = MetaData()
+JOURNAL = Lineage("journal", 0x6D67_4A31, 1, _of_journal)  # "mgJ1"
+
+journal_fact = _fact(_of_journal)
+journal_chain = _chain(_of_journal)
+recorded_plan = Table(
+    "recorded_plan",
+    _of_journal,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("recorded_by", Text, nullable=False),
+)
+run = Table(
+    "run",
+    _of_journal,
+    Column("id", Text, primary_key=True),
+    Column("command", Text, nullable=False),
+    Column("plan_digest", Text, nullable=False),
+    Column("versions", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("exit_code", Integer),
+)
+approval = Table(
+    "approval",
+    _of_journal,
+    Column("id", Text, primary_key=True),
+    Column("gate", Text, nullable=False),
+    Column("application", Text, nullable=False),
+    Column("plan_digest", Text, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("approved_at", Moment, nullable=False),
+    Column("not_before", Moment),
+    Column("not_after", Moment),
+    Column("manifest_root", Text),
+)
+refused_file = Table(
+    "refused_file",
+    _of_journal,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("refused_at", Moment, nullable=False),
+)
+JOURNAL_RECORDS = (recorded_plan, run, approval, refused_file)
+
+_of_application = MetaData()
+APPLICATION = Lineage("application", 0x6D67_4131, 1, _of_application)  # "mgA1"
+
+application_fact = _fact(_of_application)
+application_chain = _chain(_of_application)
+counter = Table(
+    "counter",
+    _of_application,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column("seq", Integer, nullable=False),
+)
+standing = Table(
+    "standing",
+    _of_application,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column("phase", Text, nullable=False),
+    Column("freeze_seq", Integer),
+    Column("frozen_at", Moment),
+    Column("why", Text, nullable=False),
+)
+attempt = Table(
+    "attempt",
+    _of_application,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("phase", Text),
+    Column("error", Text),
+    Column("exit_code", Integer),
+)
+used_approval = Table(
+    "used_approval",
+    _of_application,
+    Column("id", Text, primary_key=True),
+    Column("attempt", Integer, ForeignKey("attempt.id"), nullable=False),
+    Column("used_at", Moment, nullable=False),
+)
+effect = Table(
+    "effect",
+    _of_application,
+    Column("id", Integer, primary_key=True),
+    Column("effect", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("intended_at", Moment, nullable=False),
+    Column("confirmed_at", Moment),
+    Column("answer", Text),
+)
+mark = Table(
+    "mark",
+    _of_application,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+dataset = Table(
+    "dataset",
+    _of_application,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+scan = Table(
+    "scan",
+    _of_application,
+    Column("id", Integer, primary_key=True),
+    Column("dataset", Integer, ForeignKey("dataset.id"), nullable=False),
+    Column("purpose", Text, nullable=False),  # "pass" or "guard"
+    Column("begun_at", Moment, nullable=False),
+    Column("begun_seq", Integer, nullable=False),
+    Column("ended_at", Moment),  # the rest is None until then
+    Column("seq", Integer),
+    Column("is_complete", Integer),
+    Column("items", Integer),
+    Column("size_bytes", Integer),
+)
+item = Table(
+    "item",
+    _of_application,
+    Column("dataset", Integer, ForeignKey("dataset.id"), primary_key=True),
+    Column("path", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("mode", Integer, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("gid", Integer, nullable=False),
+    Column("link", LargeBinary),
+    Column("ctime_ns", Integer),
+    Column("inode", Integer),
+    Column("links", Integer),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("sha256", LargeBinary),
+    Column("trust", Text),  # how strong the check of that digest was
+    Column("copied_seq", Integer),
+    Column("verified_seq", Integer),
+    Column("verified_by", Text),
+    Column("target_kind", Text),  # what we put at the target; None: nothing of ours is there
+    Column("is_gone", Integer, nullable=False, server_default="0"),  # at the target, and no longer at the source
+    Column("tries", Integer, nullable=False, server_default="0"),  # how often it was hot
+    sqlite_with_rowid=False,
+)
+foreign_entry = Table(
+    "foreign_entry",
+    _of_application,
+    Column("dataset", Integer, ForeignKey("dataset.id"), primary_key=True),
+    Column("path", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
+)
+APPLICATION_RECORDS = (standing, attempt, used_approval, effect, scan)
