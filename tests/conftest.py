@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.moves import give
 from tests.support.sshd import Account, ClientKey, Setup, Sshd, make_key, own_account, running_sshd
 
 
@@ -27,3 +30,13 @@ def sshd(account: Account, client_key: ClientKey) -> Iterator[Sshd]:
     """A server for one test that lets `client_key` in as `account`, with a shell and SFTP."""
     with running_sshd(Setup(account, client_key)) as server:
         yield server
+
+
+@pytest.fixture
+def ground(account: Account) -> Iterator[Path]:
+    """A folder that the account may write, for one test; cleared away afterwards."""
+    ground = account.data / "ground"
+    ground.mkdir()
+    give(ground, account)
+    yield ground
+    shutil.rmtree(ground)
