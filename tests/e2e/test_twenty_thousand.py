@@ -25,7 +25,7 @@ def real_files() -> Iterator[str]:
             yield from (os.path.join(folder, name) for name in files)
 
 
-def plant(source: Path, account: Account) -> int:
+def plant(source: Path, account: Account) -> None:
     """Copy real files until there are enough, and make up the rest where the machine is a small one."""
     count = 0
     for path in real_files():
@@ -39,7 +39,6 @@ def plant(source: Path, account: Account) -> int:
             break
     build_many(bytes(source / "made up"), FILES - count + 1)
     give(source, account)
-    return count
 
 
 @pytest.mark.root

@@ -64,7 +64,8 @@ def test_killed_again_and_again_it_ends_in_the_same_tree(
 ) -> None:
     source, target = ground / "source", ground / "target"
     plant(source, account)
-    move = Move(tmp_path, source, target, *(end_of(word, sshd) for word in way.split(" to ")))
+    source_end, target_end = (end_of(word, sshd) for word in way.split(" to "))
+    move = Move(tmp_path, source, target, source_end, target_end)
     cli = move.cli()
     chance = random.Random(way)
 
