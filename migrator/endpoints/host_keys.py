@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from typing import NamedTuple
 
 from migrator.domain.plan import EndpointSpec
@@ -32,6 +33,11 @@ class HostKey(NamedTuple):
     def algorithms(self) -> tuple[str, ...]:
         """The signature algorithms a server with this key may use."""
         return _ALGORITHMS[self.type]
+
+    @property
+    def fingerprint(self) -> str:
+        """As `ssh-keygen -l` prints it."""
+        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
 
     def __str__(self) -> str:
         return f"{self.type} {base64.b64encode(self.blob).decode()}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from migrator.domain.plan import EndpointSpec
-from migrator.endpoints.ssh_failures import Failure, connection_error
+from migrator.endpoints.ssh_failures import Failure, connection_error, last_line
 from migrator.endpoints.ssh_route import ssh_of
 from migrator.errors import MigratorError
 
@@ -82,7 +82,8 @@ class Story(NamedTuple):
         """What went wrong; `words` came on standard error and count only where another ssh may have written them."""
         sentences = self.sentences
         if self.is_logged_in:
-            return Failure.NO_SFTP if _NO_SFTP in sentences else Failure.LOST
+            ended = Failure.SFTP_ENDED if self.has_status else Failure.LOST
+            return Failure.NO_SFTP if _NO_SFTP in sentences else ended
         # An alias may jump by itself: that jump's ssh shares our standard error.
         found = _first(_KEY_SENTENCES, sentences + b"\n" + words) or _first(_SENTENCES, sentences)
         if found is None and _ENDED.search(sentences):
@@ -113,12 +114,6 @@ def diagnose(
     if was_cut_off and failure in {Failure.UNCLEAR, Failure.LOST, Failure.DROPPED}:
         failure = Failure.TIMED_OUT
     return connection_error(failure, spec, story.said or last_line(words))
-
-
-def last_line(text: bytes) -> bytes:
-    """The last line that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else b""
 
 
 def _first(patterns: tuple[tuple[re.Pattern[bytes], Failure], ...], text: bytes) -> Failure | None:

@@ -36,6 +36,7 @@ class Failure(Enum):
     DROPPED = auto()  # closed or reset before the server's banner, as an overloaded server does
     NO_COMMON_ALGORITHM = auto()
     NO_SFTP = auto()
+    SFTP_ENDED = auto()
     LOST = auto()  # ended after it was up, or in the middle of the login
     UNCLEAR = auto()
 
@@ -79,6 +80,10 @@ _WORDINGS = {
     Failure.NO_SFTP: _Wording(
         "the server has no SFTP for this account", "ask the provider to enable the `sftp` subsystem for it"
     ),
+    Failure.SFTP_ENDED: _Wording(
+        "the SFTP server there ended by itself",
+        "ask the provider whether this account may use SFTP; try `sftp` by hand to see what it says",
+    ),
     Failure.LOST: _Wording("the connection was lost", "type the same command again to go on"),
     Failure.UNCLEAR: _Wording("the connection failed", "try it by hand: `ssh -v` to the same host shows more"),
 }
@@ -98,6 +103,12 @@ def connection_error(failure: Failure, spec: EndpointSpec, words: bytes = b"") -
     if failure in _ATTEMPTS:
         return Transient(message, hint=hint, attempts=_ATTEMPTS[failure])
     return EndpointUnavailable(message, hint=hint)
+
+
+def last_line(text: bytes) -> bytes:
+    """The last line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else b""
 
 
 def _quoted(words: bytes) -> str:
