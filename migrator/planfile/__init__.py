@@ -20,6 +20,6 @@ def load(path: Path) -> Plan:
 
 def schema() -> dict[str, object]:
     """The JSON Schema (draft 2020-12) of a plan, for editors and CI."""
-    from migrator.planfile.schema import plan_schema  # noqa: PLC0415 - pydantic is paid for on first use
+    from migrator.planfile.json_schema import plan_schema  # noqa: PLC0415 - pydantic is paid for on first use
 
     return plan_schema()

@@ -32,7 +32,7 @@ class Short:
         """Both forms."""
         inner = handler(schema)
         own = handler.resolve_ref_schema(inner)["properties"][self.key]
-        return {"anyOf": [{name: own[name] for name in own if name != "description"}, inner]}
+        return {"anyOf": [{name: own[name] for name in own if name not in {"description", "default"}}, inner]}
 
     def _spell_out(self, value: object) -> object:
         return {self.key: value} if isinstance(value, self.written_as) else value
@@ -45,10 +45,10 @@ def keys_of(shape: type[Mapping]) -> dict[str, FieldInfo]:
 
 def shape_of(annotation: Any) -> type[Mapping] | None:
     """The mapping that stands behind an annotation, or behind the items of a list or mapping; None for plain values."""
-    bare = _bare(annotation)
-    while get_origin(bare) in {list, dict}:
-        bare = _bare(get_args(bare)[-1])
-    return bare if isinstance(bare, type) and issubclass(bare, Mapping) else None
+    found = bare(annotation)
+    while get_origin(found) in {list, dict}:
+        found = bare(get_args(found)[-1])
+    return found if isinstance(found, type) and issubclass(found, Mapping) else None
 
 
 def shape_at(root: type[Mapping], loc: tuple[str | int, ...]) -> type[Mapping] | None:
@@ -57,14 +57,15 @@ def shape_at(root: type[Mapping], loc: tuple[str | int, ...]) -> type[Mapping] |
     for key in loc:
         if isinstance(found, type) and issubclass(found, Mapping):
             field = keys_of(found).get(str(key))
-            found = _bare(field.annotation) if field else None
+            found = bare(field.annotation) if field else None
         else:
             arguments = get_args(found)
-            found = _bare(arguments[-1]) if arguments else None
+            found = bare(arguments[-1]) if arguments else None
     return found if isinstance(found, type) and issubclass(found, Mapping) else None
 
 
-def _bare(annotation: Any) -> Any:
+def bare(annotation: Any) -> Any:
+    """The type itself, without what marks it and without the None of an optional key."""
     while get_origin(annotation) in {Annotated, Union, UnionType}:
         annotation = next(each for each in get_args(annotation) if each is not type(None))
     return annotation

@@ -57,5 +57,7 @@ def listed(words: Iterable[str]) -> str:
 def did_you_mean(word: str, names: Collection[str], otherwise: str) -> str:
     """A hint with the nearest of `names`; `otherwise` when none is near."""
     candidates = [name for name in names if len(name) <= _LONGEST_WORD][:_MOST_NAMES]
-    near = difflib.get_close_matches(word[:_LONGEST_WORD], candidates, n=1)
+    # Among many names a vague likeness says little, and costs much to find.
+    cutoff = 0.6 if len(candidates) < 100 else 0.8
+    near = difflib.get_close_matches(word[:_LONGEST_WORD], candidates, n=1, cutoff=cutoff)
     return f"did you mean {quoted(near[0])}?" if near else otherwise

@@ -24,8 +24,8 @@ class _Generator(GenerateJsonSchema):
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Without a default that stands for nothing."""
         made = super().default_schema(schema)
-        if made.get("default", ...) in (None, [], {}):
-            del made["default"]
+        if not isinstance(made.get("default"), str | bool | int | float):
+            made.pop("default", None)
         return made
 
 
