@@ -39,7 +39,7 @@ types: setup ## Check the types
 	@$(BIN)/mypy
 
 imports: setup ## Check that imports point one way
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 pytest: setup ## Run the tests alone, with WORKERS=2 and ARGS='-k name' as wanted
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
