@@ -9,8 +9,6 @@ import typer
 
 from migrator.cli.options import Chosen, PlanFile
 from migrator.cli.session import Session
-from migrator.domain.reports import PlanReport
-from migrator.errors import Refused
 
 # `--detailed-exitcode`: there is work to do.
 _WORK_TO_DO = 12
@@ -39,10 +37,6 @@ def plan(session: Session, plan: PlanFile, chosen: Chosen, looking: Looking) -> 
     with session.screen.progress() as progress:
         report = bootstrap.preview(loaded, selection, options, session.state, progress)
     session.screen.plan(report)
-    code = preview_exit_code(report)
-    return _WORK_TO_DO if code == 0 and looking.detailed_exitcode and report.has_work else code
-
-
-def preview_exit_code(report: PlanReport) -> int:
-    """Refused when a check found an error, otherwise 0."""
-    return Refused.exit_code if any(finding.severity == "error" for finding in report.findings) else 0
+    if report.exit_code == 0 and looking.detailed_exitcode and report.has_work:
+        return _WORK_TO_DO
+    return report.exit_code

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from migrator.cli.options import Chosen, Consent, PlanFile
-from migrator.cli.plan import preview_exit_code
 from migrator.cli.session import Session
 from migrator.cli.words import phases_starting, until_phase
 from migrator.domain.phases import UNTIL, Phase
@@ -43,7 +42,7 @@ def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent:
     if going.dry_run:
         preview = bootstrap.dry_run(loaded, selection, options, session.state)
         session.screen.plan(preview)
-        return preview_exit_code(preview)
+        return preview.exit_code
     with session.screen.progress() as progress:
         report = bootstrap.run(loaded, selection, options, session.state, progress)
     session.screen.wave(report)

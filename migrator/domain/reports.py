@@ -128,6 +128,7 @@ class PlanReport:
     findings: tuple[Finding, ...]
     is_offline: bool
     next_command: str | None
+    exit_code: int = 0  # the most serious of what speaks against it
 
     @property
     def has_work(self) -> bool:

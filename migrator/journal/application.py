@@ -18,7 +18,7 @@ from migrator.journal.database import Database
 from migrator.journal.folder import StateFolder
 from migrator.journal.locks import FileLock
 from migrator.journal.manifest import Manifest
-from migrator.journal.sequence import CHAINED, next_seq
+from migrator.journal.sequence import CHAINED, next_seq, present_seq
 from migrator.journal.view import ApplicationView
 
 __all__ = ["ApplicationJournal", "ApplicationView", "EffectRecord"]
@@ -88,6 +88,16 @@ class ApplicationJournal:
         query = select(tables.application_fact.c.value).where(tables.application_fact.c.name == "temp-key")
         with self._database.read() as connection:
             return bytes.fromhex(connection.execute(query).scalar_one())
+
+    def current_seq(self) -> int:
+        """The newest number given out."""
+        with self._database.read() as connection:
+            return present_seq(connection)
+
+    def reached_at(self, phase: Phase) -> dt.datetime | None:
+        """When a step last led to `phase`; None when none did."""
+        with self._database.read() as connection:
+            return history.reached_at(connection, phase)
 
     def used_approvals(self) -> frozenset[str]:
         """The approvals by which a gate was passed already; none of them counts again."""

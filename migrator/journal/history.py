@@ -34,6 +34,12 @@ def attempts(connection: Connection, limit: int) -> list[Attempt]:
     return [Attempt(row.step, row.started_at, row.ended_at, row.error, row.run_id) for row in connection.execute(query)]
 
 
+def reached_at(connection: Connection, phase: Phase) -> dt.datetime | None:
+    """When a step last led to `phase`; None when none did."""
+    query = select(tables.attempt.c.ended_at).where(tables.attempt.c.phase == phase.value)
+    return connection.execute(query.order_by(tables.attempt.c.id.desc()).limit(1)).scalar()
+
+
 def used_approvals(connection: Connection) -> frozenset[str]:
     """The approvals that were used up."""
     return frozenset(connection.execute(select(tables.used_approval.c.id)).scalars())

@@ -61,6 +61,11 @@ _TOUCHED = """
     WHERE dataset = ? AND path = ? AND state IN ('acknowledged', 'verified')
 """
 
+_DISTRUSTED = """
+    UPDATE item SET state = 'pending', reason = 'the plan changed', verified_seq = NULL, verified_by = NULL
+    WHERE dataset = ? AND state IN ('acknowledged', 'verified', 'failed')
+"""
+
 _REMOVED = "DELETE FROM item WHERE dataset = ? AND path = ? AND is_gone = 1"
 
 _CLEARED = "UPDATE item SET target_kind = NULL WHERE dataset = ? AND path = ? AND target_kind <> kind"
@@ -143,19 +148,35 @@ class Manifest:
         The kind is the one at the target. Nothing is gone unless the latest pass over the dataset was complete.
         """
         if self._listing_is_complete():
-            yield from blocks_backwards(self._database, self._rows(*ENTRY_AT_TARGET).where(_item.is_gone == 1))
+            yield from blocks_backwards(self._database, self._rows(*ENTRY_AT_TARGET).where(tables.IS_GONE))
 
     def gone_count(self) -> int:
         """How many items `gone` would bring."""
-        return self._count(_item.is_gone == 1) if self._listing_is_complete() else 0
+        return self._count(tables.IS_GONE) if self._listing_is_complete() else 0
 
     def at_target_count(self) -> int:
         """How many items stand at the target by our hand, gone ones included."""
         return self._count(_item.target_kind.is_not(None))
 
+    def facts(self, paths: Sequence[bytes]) -> list[Entry]:
+        """What the manifest says of those of the paths that are still to be carried."""
+        query = select(*ENTRY).where(_item.is_gone == 0, _item.state == Class.PENDING.value)
+        return [entry_of(row) for row in self._about(paths, query)]
+
+    def distrust(self) -> None:
+        """What was copied was copied under another plan: everything is to be carried again, over what is there."""
+        with self._database.write() as connection:
+            connection.exec_driver_sql(_DISTRUSTED, (self._id,))
+
+    def forget(self) -> None:
+        """The dataset goes to another place: nothing of it stands there yet."""
+        with self._database.write() as connection:
+            connection.exec_driver_sql("DELETE FROM item WHERE dataset = ?", (self._id,))
+            connection.exec_driver_sql("DELETE FROM foreign_entry WHERE dataset = ?", (self._id,))
+
     def replaced(self) -> Iterator[list[Entry]]:
         """What stands at the target as another kind than the source has now: with the old kind, the deepest first."""
-        changed = and_(_item.is_gone == 0, _item.target_kind != _item.kind, _item.state != Class.EXCLUDED.value)
+        changed = and_(tables.IS_REPLACED, _item.is_gone == 0, _item.state != Class.EXCLUDED.value)
         return blocks_backwards(self._database, self._rows(*ENTRY_AT_TARGET).where(changed))
 
     def removed(self, paths: Sequence[bytes]) -> None:

@@ -29,6 +29,14 @@ class ScanRecord(NamedTuple):
     begun_seq: int
 
 
+class Delta(NamedTuple):
+    """What a pass would do."""
+
+    items: int  # to carry
+    size_bytes: int  # of the files among them
+    gone: int  # at the target, and no longer at the source
+
+
 class Scan:
     """A scan that is under way. Only its `end` can make anything gone, and only when it saw everything."""
 
@@ -129,6 +137,13 @@ class Scan:
         assert not self._is_open, "what is gone is known only at the end"
         with self._database.read() as connection:
             return Stage(connection, self._dataset, self._id).differences(limit)
+
+    def delta(self) -> Delta:
+        """What a pass would do now, by what a guard found; after its end."""
+        assert self._purpose == "guard", "a pass becomes the manifest: there is nothing left to differ"
+        assert not self._is_open, "what is gone is known only at the end"
+        with self._database.read() as connection:
+            return Delta(*Stage(connection, self._dataset, self._id).delta())
 
     def _stage(self, connection: Connection) -> Stage:
         newest = select(tables.scan.c.id).where(tables.scan.c.dataset == self._dataset)

@@ -21,7 +21,9 @@ _STAGE = (
     CREATE TEMP TABLE seen (scan INTEGER, path BLOB, PRIMARY KEY (scan, path)) WITHOUT ROWID
     """,
     """
-    CREATE TEMP TABLE difference (scan INTEGER, path BLOB, what TEXT, PRIMARY KEY (scan, path)) WITHOUT ROWID
+    CREATE TEMP TABLE difference (
+        scan INTEGER, path BLOB, what TEXT, size INTEGER DEFAULT 0, PRIMARY KEY (scan, path)
+    ) WITHOUT ROWID
     """,
     """
     CREATE TEMP VIEW compared AS
@@ -93,8 +95,8 @@ _FAIL = """
 """
 
 _FIND_DIFFERENCES = """
-    INSERT OR REPLACE INTO temp.difference (scan, path, what)
-    SELECT ?, path, CASE WHEN is_new OR is_gone OR state IN ('vanished', 'excluded') THEN 'new' ELSE 'changed' END
+    INSERT OR REPLACE INTO temp.difference (scan, path, size, what)
+    SELECT ?, path, size, CASE WHEN is_new OR is_gone OR state IN ('vanished', 'excluded') THEN 'new' ELSE 'changed' END
     FROM temp.compared
     WHERE is_new OR is_changed OR is_gone OR state IN ('vanished', 'excluded')
 """
@@ -104,6 +106,24 @@ _FIND_MISSING = """
     SELECT ?, path, 'gone' FROM item
     WHERE dataset = ? AND is_gone = 0 AND state NOT IN ('excluded', 'vanished')
         AND NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.scan = ? AND seen.path = item.path)
+"""
+
+# What a pass would carry: what differs, and what is the same as before and was not carried then.
+_TO_CARRY_LATER = """
+    SELECT count(*), coalesce(sum(size), 0) FROM (
+        SELECT size FROM temp.difference WHERE scan = ? AND what IN ('new', 'changed')
+        UNION ALL
+        SELECT size FROM item
+        WHERE dataset = ? AND is_gone = 0 AND state IN ('pending', 'failed')
+            AND NOT EXISTS (SELECT 1 FROM temp.difference WHERE difference.scan = ? AND difference.path = item.path)
+    )
+"""
+
+# What a pass would find gone: what is missing now, and what was already and has not come back.
+_TO_LOSE = """
+    SELECT count(*) FROM item LEFT JOIN temp.difference ON difference.scan = ? AND difference.path = item.path
+    WHERE item.dataset = ? AND item.target_kind IS NOT NULL
+        AND (difference.what = 'gone' OR (item.is_gone = 1 AND difference.what IS NULL))
 """
 
 _DROP_UNSEEN = """
@@ -184,6 +204,12 @@ class Stage:
         """The first differences, in path order."""
         query = "SELECT path, what FROM temp.difference WHERE scan = ? ORDER BY path LIMIT ?"
         return [(path, what) for path, what in self._connection.exec_driver_sql(query, (self._scan, limit))]
+
+    def delta(self) -> tuple[int, int, int]:
+        """How many items and bytes a pass would carry, and how many items are gone."""
+        carry = self._connection.exec_driver_sql(_TO_CARRY_LATER, (self._scan, self._dataset, self._scan)).one()
+        lose = self._connection.exec_driver_sql(_TO_LOSE, (self._scan, self._dataset))
+        return int(carry[0]), int(carry[1]), int(lose.scalar_one())
 
     def forget_seen(self) -> None:
         """Free the room that the scan's paths took."""

@@ -50,6 +50,11 @@ class ApplicationView:
         with self._database.read() as connection:
             return history.attempts(connection, limit)
 
+    def reached_at(self, phase: Phase) -> dt.datetime | None:
+        """When a step last led to `phase`; None when none did."""
+        with self._database.read() as connection:
+            return history.reached_at(connection, phase)
+
     def used_approvals(self) -> frozenset[str]:
         """The approvals by which a gate was passed already."""
         with self._database.read() as connection:

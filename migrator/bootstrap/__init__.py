@@ -1,0 +1,37 @@
+"""The only place that builds real objects and joins them: one function a command, called by the command line."""
+
+from migrator.bootstrap.commands import (
+    PreviewOptions,
+    RunOptions,
+    accept,
+    approve,
+    doctor,
+    dry_run,
+    export,
+    load,
+    preview,
+    roll_back,
+    run,
+    schema,
+    status,
+    verify,
+)
+from migrator.bootstrap.selection import Selection
+
+__all__ = [
+    "PreviewOptions",
+    "RunOptions",
+    "Selection",
+    "accept",
+    "approve",
+    "doctor",
+    "dry_run",
+    "export",
+    "load",
+    "preview",
+    "roll_back",
+    "run",
+    "schema",
+    "status",
+    "verify",
+]

@@ -1,0 +1,187 @@
+"""What each command does, from a plan to a report; the command line parses before and shows afterwards."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from migrator import planfile
+from migrator.bootstrap.preview import Looking, accept_changes, look_ahead
+from migrator.bootstrap.selection import Selection, every_wave, the_wave
+from migrator.bootstrap.session import look_at, open_session, operator
+from migrator.domain.entries import Class, Item
+from migrator.domain.events import Event, OnEvent
+from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
+from migrator.domain.plan import Plan
+from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
+from migrator.errors import UsageError
+from migrator.journal.application import ApplicationView
+from migrator.journal.folder import StateFolder
+from migrator.journal.inbox import post_approval
+from migrator.journal.journal import Journal
+from migrator.orchestration.gates import new_approval
+from migrator.orchestration.journey import Halt, Journey
+from migrator.orchestration.reporting import sum_up
+from migrator.planning.doctor import examine
+
+_INCOMPLETE = 3
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How far `run` goes, and what its operator says in advance."""
+
+    until: Phase | None = None
+    yes: bool = False
+    adopt: bool = False
+
+
+@dataclass(frozen=True)
+class PreviewOptions:
+    """What `plan` may do beside looking."""
+
+    offline: bool = False
+    accept_changes: bool = False
+
+
+def load(path: Path) -> Plan:
+    """The plan in the file at `path`; PlanInvalid with every complaint at once."""
+    return planfile.load(path)
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema of plans."""
+    return planfile.schema()
+
+
+def doctor(state: Path) -> list[Finding]:
+    """What this machine lacks."""
+    return list(examine(state))
+
+
+def run(plan: Plan, selection: Selection, options: RunOptions, state: Path, on_event: OnEvent) -> WaveReport:
+    """Take a wave along its itinerary, or go on with it."""
+    wave, applications = the_wave(plan, selection)
+    granted = COVERED_BY_YES if options.yes else frozenset[Gate]()
+    with open_session(
+        plan,
+        state,
+        "run",
+        [(wave, applications)],
+        on_event,
+        granted=granted,
+        until=options.until,
+        adopt=options.adopt,
+    ) as session:
+        reports = session.travel(wave, applications, Journey.advance)
+        return session.sum_up("run", [_judged(report) for report in reports])
+
+
+def roll_back(plan: Plan, selection: Selection, *, yes: bool, state: Path, on_event: OnEvent) -> WaveReport:
+    """Thaw what is frozen and go back to `seeded`."""
+    wave, applications = the_wave(plan, selection)
+    granted = frozenset({Gate.ROLL_BACK}) if yes else frozenset[Gate]()
+
+    def act(journey: Journey) -> Halt | None:
+        journey.roll_back()
+        return None
+
+    with open_session(plan, state, "roll-back", [(wave, applications)], on_event, granted=granted) as session:
+        return session.sum_up("roll-back", session.travel(wave, applications, act))
+
+
+def accept(plan: Plan, selection: Selection, *, state: Path, on_event: OnEvent) -> WaveReport:
+    """End the soak: the target is the truth. This command is itself the approval."""
+    wave, applications = the_wave(plan, selection)
+    granted = frozenset({Gate.ACCEPT})
+
+    with open_session(
+        plan, state, "accept", [(wave, applications)], on_event, granted=granted, until=Phase.ACCEPTED
+    ) as session:
+        return session.sum_up("accept", session.travel(wave, applications, Journey.accept))
+
+
+def verify(plan: Plan, selection: Selection, *, full: bool, state: Path, on_event: OnEvent) -> WaveReport:
+    """Read again and compare: the target with its recorded digests, or both sides as they are now."""
+    chosen = every_wave(plan, selection)
+
+    def act(journey: Journey) -> Halt | None:
+        journey.verify(both_sides=full)
+        return None
+
+    with open_session(plan, state, "verify", chosen, on_event) as session:
+        reports = [report for wave, applications in chosen for report in session.travel(wave, applications, act)]
+        return session.sum_up("verify", [_judged(report) for report in reports])
+
+
+def preview(plan: Plan, selection: Selection, options: PreviewOptions, state: Path, on_event: OnEvent) -> PlanReport:
+    """What would be done."""
+    chosen = every_wave(plan, selection)
+    if options.accept_changes:
+        if options.offline:
+            raise UsageError("`--accept-changes` writes to the state", hint="leave `--offline` out")
+        accept_changes(plan, state, on_event)
+    return look_ahead(Looking(plan, state, options.offline, on_event), chosen)
+
+
+def dry_run(plan: Plan, selection: Selection, options: RunOptions, state: Path) -> PlanReport:
+    """What `run` with the same options would do; changes nothing anywhere."""
+    wave, applications = the_wave(plan, selection)
+    looking = Looking(plan, state, is_offline=False, on_event=_nobody_listens, until=options.until)
+    return look_ahead(looking, [(wave, applications)], adopt=options.adopt)
+
+
+def _nobody_listens(event: Event) -> None:
+    """A dry run is quick enough without a word in between."""
+
+
+def status(plan: Plan, state: Path) -> WaveReport:
+    """Where every application stands, what it waits for, what to type next; takes no lock."""
+    folder = StateFolder(state, plan.migration)
+    journal = Journal.view(folder)
+    reports = [look_at(plan, application, folder, journal) for application in plan.applications]
+    return sum_up(plan, "status", reports)
+
+
+def approve(
+    plan: Plan,
+    gate: Gate,
+    selection: Selection,
+    state: Path,
+    *,
+    not_before: dt.datetime | None,
+    not_after: dt.datetime | None,
+) -> tuple[str, ...]:
+    """Record that the current user says yes to exactly this plan and gate; the applications approved."""
+    _, applications = the_wave(plan, selection)
+    folder = StateFolder(state, plan.migration)
+    folder.create()
+    for application in applications:
+        post_approval(folder, new_approval(plan, gate, application, operator(), not_before, not_after))
+    return tuple(application.name for application in applications)
+
+
+def export(plan: Plan, state: Path) -> Iterator[tuple[str, Item]]:
+    """Every item of every application, with its application; takes no lock."""
+    folder = StateFolder(state, plan.migration)
+    for application in plan.applications:
+        view = ApplicationView.open(folder, application.name)
+        if view is None:
+            continue
+        with view:
+            for item in view.items():
+                yield application.name, item
+
+
+def _judged(report: ApplicationReport) -> ApplicationReport:
+    """The report, with the exit code that unproven items at or beyond `verified` call for."""
+    if report.exit_code:
+        return report
+    open_items = sum(report.tally.of(state) for state in (Class.PENDING, Class.ACKNOWLEDGED, Class.FAILED))
+    is_unproven = report.phase.is_at_least(Phase.VERIFIED) and open_items > 0
+    if not is_unproven:
+        return report
+    error = f"{open_items} items are not verified"
+    return replace(report, exit_code=_INCOMPLETE, error=error, hint="`migrator export` lists every item")

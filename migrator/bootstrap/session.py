@@ -1,0 +1,183 @@
+"""One invocation that holds the locks: what it opens, in which order, and that all of it is closed again."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import migrator
+from migrator.bootstrap.signals import stopping
+from migrator.domain.events import OnEvent, RunEnded, RunStarted
+from migrator.domain.phases import Gate, Phase
+from migrator.domain.plan import Application, Plan, Wave
+from migrator.domain.reports import ApplicationReport, WaveReport
+from migrator.domain.stopping import Stop
+from migrator.errors import PlanChanged, exit_code_of
+from migrator.journal.application import ApplicationJournal, ApplicationView
+from migrator.journal.folder import StateFolder
+from migrator.journal.journal import Journal
+from migrator.movers.pool import MoverPool
+from migrator.orchestration.gates import Gates
+from migrator.orchestration.journey import Halt, Journey
+from migrator.orchestration.replanning import go_by
+from migrator.orchestration.reporting import report_on, sum_up, with_outcome
+from migrator.orchestration.wave import Convoy
+from migrator.planfile import differences
+from migrator.steps.hosts import Budget, Hosts
+from migrator.steps.scene import Scene
+
+
+@dataclass
+class Session:
+    """A run under way. `open_session` makes it."""
+
+    plan: Plan
+    folder: StateFolder
+    journal: Journal
+    gates: Gates
+    pool: MoverPool
+    budget: Budget
+    run_id: str
+    on_event: OnEvent
+    stop: Stop
+    until: Phase | None = None
+    adopt: bool = False
+    exit_code: int = 0  # how the command fared, for the record of the run
+
+    def travel(
+        self, wave: Wave, applications: Sequence[Application], act: Callable[[Journey], Halt | None]
+    ) -> list[ApplicationReport]:
+        """Have every application do `act`; where each stands afterwards."""
+        convoy = Convoy(self.plan, wave, self._set_out, self.phase_of, self.stop)
+        return [
+            with_outcome(self.report_on(outcome.application), outcome) for outcome in convoy.travel(applications, act)
+        ]
+
+    def sum_up(self, command: str, reports: Sequence[ApplicationReport]) -> WaveReport:
+        """All applications together; what the run's record says of how it ended."""
+        report = sum_up(self.plan, command, reports)
+        self.exit_code = report.exit_code
+        return report
+
+    def phase_of(self, name: str) -> Phase:
+        """Where an application stands, as recorded."""
+        view = ApplicationView.open(self.folder, name)
+        if view is None:
+            return Phase.PLANNED
+        with view:
+            return view.phase
+
+    def report_on(self, application: Application) -> ApplicationReport:
+        """Where an application stands, for people."""
+        return look_at(self.plan, application, self.folder, self.journal)
+
+    @contextmanager
+    def _set_out(self, application: Application, needs_met: Callable[[], str | None]) -> Iterator[Journey]:
+        with ExitStack() as stack:
+            journal = ApplicationJournal.open(self.folder, application.name)
+            stack.callback(journal.close)
+            go_by(journal, self.plan, application)
+            hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budget)
+            stack.callback(hosts.close)
+            scene = Scene(
+                self.plan,
+                application,
+                journal,
+                hosts,
+                self.pool,
+                self.on_event,
+                self.stop,
+                holder=self.journal.holder,
+                adopt=self.adopt,
+            )
+            stack.callback(scene.let_go)
+            yield Journey(scene, self.gates, self.run_id, self.until, needs_met)
+
+
+@contextmanager
+def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
+    plan: Plan,
+    state: Path,
+    command: str,
+    chosen: Sequence[tuple[Wave, Sequence[Application]]],
+    on_event: OnEvent,
+    *,
+    granted: frozenset[Gate] = frozenset(),
+    until: Phase | None = None,
+    adopt: bool = False,
+) -> Iterator[Session]:
+    """Open the state, see that the plan is the recorded one, note the run; close everything and note how it ended.
+
+    Raises PlanChanged, LocalFault.
+    """
+    folder = StateFolder(state, plan.migration)
+    folder.create()
+    journal = Journal.open(folder)
+    _refuse_a_changed_plan(plan, journal)
+    run_id = journal.begin_run(command, plan.digest, versions())
+    specs = {spec.name: spec for spec in plan.endpoints}
+    movers = mover_count(plan)
+    pool, stop = MoverPool(movers, specs), Stop()
+    gates = Gates(plan, journal, operator(), granted)
+    names = tuple(application.name for _, applications in chosen for application in applications)
+    on_event(RunStarted(run_id, command, chosen[0][0].name if len(chosen) == 1 else None, names))
+    session = Session(
+        plan, folder, journal, gates, pool, Budget(specs, movers), run_id, on_event, stop, until=until, adopt=adopt
+    )
+    try:
+        with stopping(stop, pool.ask_to_stop, pool.shutdown, on_event):
+            yield session
+    except BaseException as error:
+        session.exit_code = exit_code_of(error)
+        raise
+    finally:
+        pool.shutdown()
+        journal.end_run(run_id, session.exit_code)
+        on_event(RunEnded(run_id, session.exit_code))
+
+
+def look_at(plan: Plan, application: Application, folder: StateFolder, journal: Journal | None) -> ApplicationReport:
+    """Where an application stands, from the journal alone; takes no lock."""
+    view = ApplicationView.open(folder, application.name)
+    if view is None:
+        return report_on(plan, application, None, journal)
+    with view:
+        return report_on(plan, application, view, journal)
+
+
+def operator() -> str:
+    """Who types: the name that approvals carry."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name is known for this number
+        return f"uid {os.getuid()}"
+
+
+def versions() -> str:
+    """What this run was made with."""
+    return (
+        f"migrator {migrator.__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    )
+
+
+def mover_count(plan: Plan) -> int:
+    """As many movers as there are processors, within what the least patient endpoint allows beside the coordinator."""
+    connections = [spec.limits.connections for spec in plan.endpoints if not spec.is_local]
+    return max(1, min([os.cpu_count() or 1, *(count - 1 for count in connections)]))
+
+
+def _refuse_a_changed_plan(plan: Plan, journal: Journal) -> None:
+    recorded = journal.recorded_plan()
+    if recorded is None:
+        journal.record_plan(plan.digest, plan.content, operator())
+    elif recorded.digest != plan.digest:
+        changes = differences(recorded.content, plan.content)
+        raise PlanChanged(
+            f"the plan changed since it was recorded: {'; '.join(changes)}",
+            hint=f"look at it with `migrator plan {plan.path}`, then record it with `--accept-changes`",
+        )

@@ -1,0 +1,61 @@
+"""A dataset on its way from source to target: what whoever copies or verifies it needs to know and to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from migrator.domain.entries import Class, Entry, Kind
+from migrator.domain.events import BytesMoved, ItemChanged, Note, OnEvent
+from migrator.domain.filters import Filter
+from migrator.domain.plan import Dataset, Location
+from migrator.domain.stopping import Stop
+from migrator.endpoints.contract import SourceTree, TargetTree
+from migrator.journal.manifest import Manifest
+from migrator.movers.pool import MoverPool
+
+
+class Way(NamedTuple):
+    """From where to where, and how: what a mover is told with every batch."""
+
+    source: Location
+    target: Location
+    temp_key: bytes
+    keep: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One dataset and the means to work on it. Movers' reports arrive in several threads; the manifest orders them."""
+
+    application: str
+    dataset: Dataset
+    manifest: Manifest
+    way: Way
+    filter: Filter
+    open_source: Callable[[], AbstractContextManager[SourceTree]]
+    open_target: Callable[[], AbstractContextManager[TargetTree]]
+    pool: MoverPool
+    on_event: OnEvent
+    stop: Stop
+
+    def tell_moved(self, size_bytes: int) -> None:
+        """Content was read; nothing durable yet."""
+        if size_bytes:
+            self.on_event(BytesMoved(self.application, self.dataset.name, size_bytes))
+
+    def tell_item(self, entry: Entry, state: Class, seq: int, sha256: bytes | None) -> None:
+        """An item reached a class, and the commit that says so is durable."""
+        name = self.dataset.name
+        self.on_event(ItemChanged(self.application, name, entry.path, entry.kind, entry.size, state, seq, sha256))
+
+    def tell_problem(self, path: bytes, state: Class, seq: int, reason: str) -> None:
+        """An item failed or vanished, and the commit that says so is durable."""
+        name = self.dataset.name
+        self.on_event(ItemChanged(self.application, name, path, Kind.FILE, 0, state, seq, None, reason))
+
+    def warn(self, sentence: str) -> None:
+        """Tell the operator something worth knowing about this dataset."""
+        self.on_event(Note(f"dataset `{self.dataset.name}`: {sentence}", self.application, "warning"))

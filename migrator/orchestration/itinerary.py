@@ -1,0 +1,98 @@
+"""The itinerary: which step leads from which phase to which, what gate stands before it, and the way back.
+
+These tables are the whole truth about phases: nothing else moves one (docs/how-it-works.md shows the same list).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from migrator.domain.phases import Gate, Phase
+from migrator.domain.plan import Application
+from migrator.errors import Refused
+from migrator.steps.accept import accept
+from migrator.steps.catch_up import catch_up, catch_up_until_small
+from migrator.steps.final_sync import final_sync
+from migrator.steps.freeze import freeze, thaw
+from migrator.steps.preflight import preflight
+from migrator.steps.scene import Scene
+from migrator.steps.seed import seed
+from migrator.steps.switch_over import switch_over
+from migrator.steps.verify import verify_under_freeze
+
+
+@dataclass(frozen=True)
+class Row:
+    """One transition: from `start`, by `step`, to `end`, if `gate` is open."""
+
+    start: Phase
+    step: str
+    act: Callable[[Scene], None]
+    end: Phase
+    gate: Gate | None = None
+    back: Phase | None = None  # where SourceMoved leads
+    writes: bool = False  # whether it writes below the target roots, so that their locks are needed
+
+
+def decommission(scene: Scene) -> None:
+    """Retiring the source is not carried out yet."""
+    raise Refused(
+        f"`{scene.application.name}`: `decommission` is not carried out yet",
+        hint="retire the source by hand; the record of what was moved is in `migrator export`",
+    )
+
+
+FORWARD: tuple[Row, ...] = (
+    Row(Phase.PLANNED, "preflight", preflight, Phase.CHECKED, writes=True),
+    Row(Phase.CHECKED, "seed", seed, Phase.SEEDED, writes=True),
+    Row(Phase.SEEDED, "freeze", freeze, Phase.FROZEN, Gate.FREEZE),
+    Row(Phase.FROZEN, "final-sync", final_sync, Phase.SYNCED, writes=True),
+    Row(Phase.SYNCED, "verify", verify_under_freeze, Phase.VERIFIED, back=Phase.FROZEN),
+    Row(Phase.VERIFIED, "switch-over", switch_over, Phase.SWITCHED_OVER, Gate.SWITCH_OVER, back=Phase.FROZEN),
+    Row(Phase.SWITCHING, "switch-over", switch_over, Phase.SWITCHED_OVER, Gate.SWITCH_OVER, back=Phase.FROZEN),
+    Row(Phase.SWITCHED_OVER, "accept", accept, Phase.ACCEPTED, Gate.ACCEPT),
+    Row(Phase.ACCEPTED, "decommission", decommission, Phase.DECOMMISSIONED, Gate.DECOMMISSION),
+)
+
+# Passes that leave an application where it stands.
+CATCH_UP = Row(Phase.SEEDED, "catch-up", catch_up, Phase.SEEDED, writes=True)
+CATCH_UP_UNTIL_SMALL = Row(Phase.SEEDED, "catch-up", catch_up_until_small, Phase.SEEDED, writes=True)
+
+# Items that must be copied again send an application back to its freeze, without an attempt.
+AGAIN: dict[Phase, Phase] = {Phase.SYNCED: Phase.FROZEN, Phase.VERIFIED: Phase.FROZEN}
+
+# Going back while the target has taken no writes; what was copied is kept. From `seeded` it serves a freeze that was
+# cut off before its phase was recorded.
+ROLL_BACK: tuple[Row, ...] = tuple(
+    Row(phase, "roll-back", thaw, Phase.SEEDED, Gate.ROLL_BACK)
+    for phase in (Phase.SEEDED, Phase.FROZEN, Phase.SYNCED, Phase.VERIFIED)
+)
+
+
+def next_row(phase: Phase) -> Row | None:
+    """The transition that leads on from `phase`; None at the end."""
+    return next((row for row in FORWARD if row.start is phase), None)
+
+
+def rows_from(phase: Phase) -> tuple[Row, ...]:
+    """All transitions that are left from `phase` on, in order."""
+    rows: list[Row] = []
+    while (row := next_row(phase)) is not None:
+        rows.append(row)
+        phase = row.end
+    return tuple(rows)
+
+
+def way_back(phase: Phase) -> Row | None:
+    """The transition that rolls back from `phase`; None where there is nothing to roll back, or no longer a way."""
+    return next((row for row in ROLL_BACK if row.start is phase), None)
+
+
+def gate_of(row: Row, application: Application) -> Gate | None:
+    """The gate that stands before `row` for this application: a freeze without hook and no switch need no yes."""
+    if row.gate is Gate.FREEZE and application.freeze is None:
+        return None
+    if row.gate is Gate.SWITCH_OVER and not application.switches:
+        return None
+    return row.gate

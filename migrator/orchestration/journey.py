@@ -1,0 +1,178 @@
+"""One application along its itinerary: look up the next transition, mind its gate, make one recorded attempt."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from migrator.domain.entries import Class
+from migrator.domain.events import GateWaiting, StepEnded, StepStarted
+from migrator.domain.phases import Gate, Phase
+from migrator.errors import Refused, SourceMoved, exit_code_of
+from migrator.orchestration.gates import Gates
+from migrator.orchestration.itinerary import (
+    AGAIN,
+    CATCH_UP,
+    CATCH_UP_UNTIL_SMALL,
+    Row,
+    gate_of,
+    next_row,
+    way_back,
+)
+from migrator.planfile import not_carried_out
+from migrator.steps.scene import Scene
+from migrator.steps.verify import verify_now
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Why an application stops although nothing is wrong."""
+
+    sentence: str
+    gate: Gate | None = None
+
+
+@dataclass
+class Journey:
+    """An application, the run that takes it along, and how far it is to go (`until` None: as far as gates allow)."""
+
+    scene: Scene
+    gates: Gates
+    run_id: str
+    until: Phase | None = None
+    needs_met: Callable[[], str | None] = lambda: None  # what the cutover still waits for; may wait itself
+
+    def advance(self) -> Halt | None:
+        """Go on until the goal, a gate or an error; what it waits for, or None at the goal.
+
+        Raises Refused when `until` was asked for and something holds the application before it.
+        """
+        self._copy_again_what_failed()
+        self._catch_up_if_that_is_all()
+        while not self._is_there() and (row := next_row(self._phase)) is not None:
+            halt = self._held_before(row)
+            if halt is not None:
+                return self._stop_at(halt)
+            self._walk(row)
+        return None
+
+    def roll_back(self) -> None:
+        """Thaw and go back to `seeded`; nothing to do before that. Refused once a switch has begun."""
+        row = way_back(self._phase)
+        if row is None:
+            if self._phase.is_at_least(Phase.SWITCHING):
+                raise Refused(
+                    f"`{self.scene.application.name}` is `{self._phase}`: only a fall back leads back from there",
+                    hint="`fall-back` is not carried out yet: undo the switches by hand, in reverse order",
+                )
+            return
+        halt = self._closed(row)
+        if halt is not None:
+            raise Refused(f"`{self.scene.application.name}`: {halt.sentence}", hint="type it again with `--yes`")
+        self._attempt(row)
+
+    def accept(self) -> Halt | None:
+        """End the soak. Refused before the application is switched over, and while it soaks."""
+        if not self._phase.is_at_least(Phase.SWITCHED_OVER):
+            raise Refused(
+                f"`{self.scene.application.name}` is `{self._phase}`: only what is switched over can be accepted",
+                hint=f"see where it stands: `migrator status {self.scene.plan.path}`",
+            )
+        return self.advance()
+
+    def verify(self, *, both_sides: bool) -> None:
+        """Read again and compare, without moving the phase; raises Incomplete with what differs."""
+        if self._phase.is_at_least(Phase.CHECKED):
+            self._attempt(Row(self._phase, "verify", partial(verify_now, both_sides=both_sides), self._phase))
+
+    @property
+    def _phase(self) -> Phase:
+        return self.scene.journal.phase
+
+    def _is_there(self) -> bool:
+        return self.until is not None and self._phase is not Phase.SWITCHING and self._phase.is_at_least(self.until)
+
+    def _copy_again_what_failed(self) -> None:
+        tally = self.scene.journal.tally()
+        if self._phase in AGAIN and tally.of(Class.FAILED) + tally.of(Class.PENDING):
+            self.scene.journal.move(AGAIN[self._phase], "items must be copied again")
+
+    def _catch_up_if_that_is_all(self) -> None:
+        if self.until is Phase.SEEDED and self._phase is Phase.SEEDED:
+            self._attempt(CATCH_UP)
+
+    def _held_before(self, row: Row) -> Halt | None:
+        if row.start is Phase.SEEDED:
+            missing = self.needs_met()
+            if missing is not None:
+                return Halt(missing)
+        if row.start is Phase.SWITCHED_OVER:
+            soak = self._soak_left()
+            if soak is not None:
+                return soak
+        return self._closed(row)
+
+    def _closed(self, row: Row) -> Halt | None:
+        gate = gate_of(row, self.scene.application)
+        if row.start is Phase.SWITCHING:
+            return None  # it was open when the switch began; users may be half-way
+        if gate is None or self.gates.approval(gate, self.scene.application, self.scene.journal.used_approvals()):
+            return None
+        return Halt(f"waits for the approval of gate `{gate}`", gate)
+
+    def _soak_left(self) -> Halt | None:
+        since = self.scene.journal.reached_at(Phase.SWITCHED_OVER)
+        ends_at = (since or dt.datetime.now(dt.UTC)) + self.scene.application.soak
+        if ends_at <= dt.datetime.now(dt.UTC):
+            return None
+        return Halt(f"soaks until {ends_at:%Y-%m-%d %H:%M} UTC")
+
+    def _stop_at(self, halt: Halt) -> Halt:
+        name = self.scene.application.name
+        if halt.gate is not None:
+            self.scene.on_event(GateWaiting(name, halt.gate, f"`{name}` {halt.sentence}"))
+        if self.until is not None:
+            hint = f"approve it with `migrator approve {self.scene.plan.path} {halt.gate}`" if halt.gate else None
+            raise Refused(f"`{name}` {halt.sentence}, before `{self.until}`", hint=hint)
+        return halt
+
+    def _walk(self, row: Row) -> None:
+        self._refuse_what_is_not_carried_out(row)
+        if row.start is Phase.SEEDED:
+            self._attempt(CATCH_UP_UNTIL_SMALL)
+        self._attempt(row)
+
+    def _refuse_what_is_not_carried_out(self, row: Row) -> None:
+        application = self.scene.application
+        missing = [sentence for step, sentence in not_carried_out(self.scene.plan, application) if step == row.step]
+        if missing:
+            raise Refused(
+                f"`{application.name}`: step `{row.step}` needs what this version cannot do: {'; '.join(missing)}",
+                hint="take it out of the plan, or do that part by hand; nothing of it was ignored silently",
+            )
+
+    def _attempt(self, row: Row) -> None:
+        """One recorded try: the journal knows of it before it begins, and of its phase the moment it is done."""
+        journal, name, began = self.scene.journal, self.scene.application.name, time.monotonic()
+        gate = gate_of(row, self.scene.application)
+        approval = self.gates.approval(gate, self.scene.application, journal.used_approvals()) if gate else None
+        if row.writes:
+            self.scene.hold_targets()
+        attempt = journal.begin_attempt(self.run_id, row.step)
+        self.scene.on_event(StepStarted(name, row.step))
+        error: BaseException | None = None
+        try:
+            row.act(self.scene)
+            journal.finish_attempt(attempt, row.end, approval)
+        except BaseException as failure:
+            error = failure
+            journal.fail_attempt(attempt, str(failure) or type(failure).__name__, exit_code_of(failure))
+            if isinstance(failure, SourceMoved) and row.back is not None:
+                journal.move(row.back, str(failure))
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self.scene.on_event(StepEnded(name, row.step, journal.phase, seconds, str(error) if error else None))

@@ -1,0 +1,61 @@
+"""`preflight`: read-only checks that the copy can succeed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from migrator.domain.entries import Entry
+from migrator.domain.events import Note
+from migrator.domain.reports import Finding
+from migrator.endpoints.contract import TargetTree
+from migrator.errors import Refused
+from migrator.movers.crossing import Crossing
+from migrator.planning.preflight import Facts, examine
+from migrator.steps.scene import Scene, may_give_away
+
+_STRANGERS_NAMED = 4
+
+
+def preflight(scene: Scene) -> None:
+    """Return when no rule objects; every warning and note is told. Raises Refused with all errors at once."""
+    findings: list[Finding] = []
+    for crossing in scene.crossings():
+        findings += examine(facts_about(scene, crossing))
+    for finding in findings:
+        if finding.severity != "error":
+            scene.on_event(Note(finding.sentence, scene.application.name, finding.severity))
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise Refused("; ".join(error.sentence for error in errors), hint=errors[0].hint)
+
+
+def facts_about(scene: Scene, crossing: Crossing) -> Facts:
+    """What the rules need to know about one dataset; reads, and changes nothing."""
+    dataset = crossing.dataset
+    with crossing.open_source() as source:
+        source.stat(b"")
+    with crossing.open_target() as target:
+        space = target.space()
+        found = strangers(target, crossing.manifest.knows)
+    return Facts(
+        application=scene.application.name,
+        dataset=dataset,
+        source=scene.source_abilities(dataset),
+        target=scene.target_abilities(dataset),
+        may_set_owner=may_give_away(scene.plan.endpoint(dataset.target.endpoint)),
+        strangers=found,
+        is_adopting=scene.adopt,
+        space=space,
+    )
+
+
+def strangers(tree: TargetTree, known: Callable[[Sequence[bytes]], frozenset[bytes]]) -> tuple[bytes, ...]:
+    """The first few entries at the target that are not `known` to be this migration's."""
+    found: list[bytes] = []
+    for block in tree.scan():
+        paths = [each.path for each in block if isinstance(each, Entry) and each.path]
+        ours = known(paths)
+        found += [path for path in paths if path not in ours]
+        if len(found) >= _STRANGERS_NAMED:
+            break
+    return tuple(found[:_STRANGERS_NAMED])

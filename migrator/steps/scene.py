@@ -1,0 +1,128 @@
+"""What a step is given: one application, its journal, and the means to act on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from migrator.domain.events import Note, OnEvent
+from migrator.domain.filters import Filter
+from migrator.domain.plan import Application, Dataset, EndpointSpec, Location, Place, Plan
+from migrator.domain.stopping import Stop
+from migrator.endpoints.contract import Abilities, Endpoint
+from migrator.journal.application import ApplicationJournal
+from migrator.movers.crossing import Crossing, Way
+from migrator.movers.pool import MoverPool
+from migrator.steps.hosts import HERE, Hosts
+
+# What is kept without being asked for, where both lanes can.
+_BY_DEFAULT = frozenset({"mode", "times", "hardlinks", "xattrs", "acls", "holes"})
+
+
+@dataclass
+class Scene:
+    """One application in the hands of one run."""
+
+    plan: Plan
+    application: Application
+    journal: ApplicationJournal
+    hosts: Hosts
+    pool: MoverPool
+    on_event: OnEvent
+    stop: Stop
+    holder: str  # whose lock it is on a target root: this state's
+    adopt: bool = False
+    _held: ExitStack | None = None
+    _abilities: dict[Location, Abilities] = field(default_factory=dict)
+
+    def hold_targets(self) -> None:
+        """Take the lock on every target root, once; Held when another run has one. Missing roots are made first."""
+        if self._held is not None:
+            return
+        with ExitStack() as stack:
+            for dataset in self.application.datasets:
+                endpoint = self.hosts.endpoint(dataset.target.endpoint)
+                tree = endpoint.target(dataset.target.path, self.journal.temp_key)
+                stack.callback(tree.close)
+                tree.make_root()
+                stack.enter_context(tree.hold(self.holder))
+            self._held = stack.pop_all()
+
+    def let_go(self) -> None:
+        """Give the locks back."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def crossings(self) -> Iterator[Crossing]:
+        """Each dataset with what is needed to work on it, in the order of the plan."""
+        for dataset in self.application.datasets:
+            yield self.crossing(dataset)
+
+    def crossing(self, dataset: Dataset) -> Crossing:
+        """One dataset with what is needed to work on it."""
+        source, target, temp_key = dataset.source, dataset.target, self.journal.temp_key
+        return Crossing(
+            application=self.application.name,
+            dataset=dataset,
+            manifest=self.journal.manifest(dataset.name),
+            way=Way(source, target, temp_key, self.keep(dataset)),
+            filter=Filter(dataset.exclude),
+            open_source=lambda: self.hosts.source(source),
+            open_target=lambda: self.hosts.target(target, temp_key),
+            pool=self.pool,
+            on_event=self.on_event,
+            stop=self.stop,
+        )
+
+    def keep(self, dataset: Dataset) -> frozenset[str]:
+        """What must be preserved: the plan's words, or what both lanes can carry; `owner` only for root."""
+        if dataset.keep is not None:
+            return frozenset(dataset.keep)
+        both = self.source_abilities(dataset).keeps & self.target_abilities(dataset).keeps
+        words = both & _BY_DEFAULT
+        return (
+            words | {"owner"}
+            if "owner" in both and may_give_away(self.plan.endpoint(dataset.target.endpoint))
+            else words
+        )
+
+    def source_abilities(self, dataset: Dataset) -> Abilities:
+        """What the lane to the dataset's source sees and keeps; asked once a run."""
+        if dataset.source not in self._abilities:
+            with self.hosts.source(dataset.source) as tree:
+                self._abilities[dataset.source] = tree.abilities
+        return self._abilities[dataset.source]
+
+    def target_abilities(self, dataset: Dataset) -> Abilities:
+        """What the lane to the dataset's target sees and keeps; asked once a run."""
+        if dataset.target not in self._abilities:
+            with self.hosts.target(dataset.target, self.journal.temp_key) as tree:
+                self._abilities[dataset.target] = tree.abilities
+        return self._abilities[dataset.target]
+
+    def reads_source_again(self, dataset: Dataset) -> bool:
+        """Whether the proof of freeze reads every source byte: the plan's word, or where the lane sees no ctime."""
+        if dataset.proof is not None:
+            return dataset.proof == "hash"
+        return not self.source_abilities(dataset).sees_ctime
+
+    def place(self, place: Place) -> Endpoint:
+        """Where a hook or a switch runs: the side of the first dataset, or this machine."""
+        if place == "here":
+            return self.hosts.endpoint(HERE.name)
+        first = self.application.datasets[0]
+        return self.hosts.endpoint(first.source.endpoint if place == "source" else first.target.endpoint)
+
+    def note(self, sentence: str) -> None:
+        """Tell the operator something worth knowing."""
+        self.on_event(Note(sentence, self.application.name))
+
+
+def may_give_away(target: EndpointSpec) -> bool:
+    """Whether we may set another owner there: as root here, or logging in as root there."""
+    if target.ssh is None:
+        return os.geteuid() == 0
+    return target.ssh.user == "root"

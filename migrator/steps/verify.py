@@ -1,0 +1,88 @@
+"""`verify`: prove equality from bytes that are read again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migrator.domain.entries import display
+from migrator.errors import Incomplete, SourceMoved
+from migrator.movers.crossing import Crossing
+from migrator.steps.scene import Scene
+from migrator.verification.proof import source_changes
+from migrator.verification.verifying import Findings, verify
+
+_NAMED = 100
+_SINCE = "verify command began at seq"
+
+
+def verify_under_freeze(scene: Scene) -> None:
+    """Verify every item after the freeze; an interrupted verification goes on where it stopped.
+
+    Raises SourceMoved when the source is no longer what was copied, Incomplete when the target differs.
+    """
+    since_seq = scene.journal.freeze_seq
+    assert since_seq is not None
+    found = [
+        (crossing, verify(crossing, since_seq, read_source=scene.reads_source_again(crossing.dataset)))
+        for crossing in scene.crossings()
+    ]
+    moved = [line for crossing, each in found for line in _named(crossing, each.moved_on)]
+    if moved:
+        raise SourceMoved(
+            f"`{scene.application.name}`: the source changed after the freeze: {in_words(moved)}",
+            hint="find out what still writes there; the next run repeats the final sync and the verification",
+            details=tuple(moved),
+        )
+    refuse_differences(scene, differences(found))
+
+
+def verify_now(scene: Scene, *, both_sides: bool) -> None:
+    """Read everything again, at whatever phase; raises Incomplete with the differences.
+
+    An interrupted call goes on where it stopped. With `both_sides` the source as it is now is compared, too.
+    """
+    since_seq = _since(scene)
+    found: list[tuple[Crossing, Findings]] = []
+    changed: list[str] = []
+    for crossing in scene.crossings():
+        if both_sides:
+            changed += source_changes(crossing, read_again=False)
+        found.append((crossing, verify(crossing, since_seq, read_source=both_sides)))
+    scene.journal.mark(_SINCE, None)
+    moved = [line for crossing, each in found for line in _named(crossing, each.moved_on)]
+    refuse_differences(scene, differences(found) + changed + moved)
+
+
+def differences(found: Sequence[tuple[Crossing, Findings]]) -> list[str]:
+    """What differs at the target, named for people; the first hundred of each dataset."""
+    return [line for crossing, each in found for line in _named(crossing, each.differs)]
+
+
+def refuse_differences(scene: Scene, lines: Sequence[str]) -> None:
+    """Raise Incomplete when there are any."""
+    if lines:
+        raise Incomplete(
+            f"`{scene.application.name}`: {len(lines)} differences: {in_words(lines)}",
+            hint="before the switch the next run copies these again; after it they are only reported",
+            details=tuple(lines),
+        )
+
+
+def in_words(lines: Sequence[str]) -> str:
+    """The first few of many lines, and how many more there are."""
+    more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
+    return ", ".join(lines[:3]) + more
+
+
+def _named(crossing: Crossing, rows: Sequence[tuple[bytes, str]]) -> list[str]:
+    return [f"{crossing.dataset.name}/{display(path)}: {reason}" for path, reason in rows[:_NAMED]]
+
+
+def _since(scene: Scene) -> int:
+    """The seq after which a verification counts for this call: that of the call which was cut off, or now."""
+    marked = scene.journal.marked(_SINCE)
+    if marked is not None:
+        return int(marked)
+    now = scene.journal.current_seq()
+    scene.journal.mark(_SINCE, str(now))
+    return now

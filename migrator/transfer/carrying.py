@@ -1,0 +1,115 @@
+"""What a mover does with a batch: read at the source, write at the target, report each commit group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from migrator.domain.entries import Entry, Kind
+from migrator.endpoints.contract import Landed, Problem, SourceTree
+from migrator.movers.crossing import Way
+from migrator.movers.hands import Hands
+from migrator.transfer.landing import Landing
+
+_PROGRESS_SECONDS = 0.25
+
+
+class Batch(NamedTuple):
+    """Files and links to carry, in the order of the scan."""
+
+    way: Way
+    entries: Sequence[Entry]
+
+
+class Settling(NamedTuple):
+    """Folders to make and to give their owner, mode and times, deepest first."""
+
+    way: Way
+    directories: Sequence[Entry]
+
+
+class Removal(NamedTuple):
+    """Entries of ours to remove at the target, deepest first."""
+
+    way: Way
+    entries: Sequence[Entry]
+
+
+class Moved(NamedTuple):
+    """Bytes of content read since the last word; they are not committed yet."""
+
+    size_bytes: int
+
+
+class Settled(NamedTuple):
+    """How folders or removals went."""
+
+    landed: tuple[Landed, ...]
+
+
+def carry(hands: Hands, batch: Batch) -> None:
+    """Carry a batch; reports a Group for each commit, and Moved in between."""
+    source = hands.source(batch.way.source)
+    writer = hands.target(batch.way.target, batch.way.temp_key).writer(batch.way.keep)
+    try:
+        _carry(hands, source, Landing(writer), batch.entries)
+    finally:
+        writer.close()
+
+
+def _carry(hands: Hands, source: SourceTree, landing: Landing, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if entry.kind is Kind.LINK:
+            if landing.is_full(0):
+                hands.report(landing.commit())
+            _carry_link(landing, entry)
+    moved, told_at = 0, time.monotonic()
+    for piece in source.read(_until_stopped(hands, entries)):
+        if landing.is_full(piece.entry.size):
+            hands.report(landing.commit())
+        landing.piece(piece)
+        moved += len(piece.data)
+        if time.monotonic() - told_at > _PROGRESS_SECONDS:
+            hands.report(Moved(moved))
+            moved, told_at = 0, time.monotonic()
+            if hands.should_stop and not piece.is_last:
+                # A large file cannot be finished in the time a stop is given: it is begun anew by the next run.
+                landing.abandon()
+                break
+    hands.report(Moved(moved))
+    hands.report(landing.commit())
+
+
+def _carry_link(landing: Landing, entry: Entry) -> None:
+    """A link's text came with the listing; the source is not asked again."""
+    if entry.link is None:
+        landing.stay(entry, Problem.FAILED, "the text of the link could not be read")
+    else:
+        landing.link(entry)
+
+
+def _until_stopped(hands: Hands, entries: Sequence[Entry]) -> Iterator[Entry]:
+    for entry in entries:
+        if hands.should_stop:
+            return
+        if entry.kind is Kind.FILE:
+            yield entry
+
+
+def settle(hands: Hands, job: Settling) -> None:
+    """Give folders what they are to keep; reports one Settled."""
+    writer = hands.target(job.way.target, job.way.temp_key).writer(job.way.keep)
+    try:
+        hands.report(Settled(tuple(writer.settle(job.directories))))
+    finally:
+        writer.close()
+
+
+def remove(hands: Hands, job: Removal) -> None:
+    """Remove entries of ours; reports one Settled."""
+    writer = hands.target(job.way.target, job.way.temp_key).writer(job.way.keep)
+    try:
+        hands.report(Settled(tuple(writer.remove(job.entries))))
+    finally:
+        writer.close()

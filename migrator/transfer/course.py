@@ -1,0 +1,103 @@
+"""One pass under way: what it has done so far, and the one place that records what movers report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from migrator.domain.entries import Class, Entry, display
+from migrator.domain.events import ItemDeleted
+from migrator.endpoints.contract import Landed, Problem
+from migrator.journal.manifest import Copied
+from migrator.movers.crossing import Crossing
+from migrator.transfer.landing import Carried, Group, Stayed
+
+TRUST_STREAM = "hashed while copying"
+
+_FAILURES_NAMED = 100
+
+
+@dataclass
+class Tallies:
+    """What one pass has done so far."""
+
+    carried: int = 0
+    carried_bytes: int = 0
+    deleted: int = 0
+    failed: int = 0
+    failures: list[tuple[bytes, str]] = field(default_factory=list)  # the first few, with why
+    vanished: int = 0
+    hot: dict[bytes, str] = field(default_factory=dict)  # changed while they were read, and not carried since
+
+
+class Course:
+    """A pass over one dataset. Movers report in several threads; each report is recorded as a whole."""
+
+    def __init__(self, crossing: Crossing) -> None:
+        self.crossing = crossing
+        self.manifest = crossing.manifest
+        self.tallies = Tallies()
+
+    def will_write(self, entries: Sequence[Entry]) -> None:
+        """Before anything below them changes: the folders that hold `entries` must be settled again afterwards."""
+        self.manifest.touched({parent_of(entry.path) for entry in entries if entry.path})
+
+    def record(self, group: Group) -> None:
+        """Write the outcome of a commit group into the manifest, then tell it."""
+        self.carried(group.carried)
+        self.stayed(group.stayed)
+
+    def carried(self, items: Sequence[Carried]) -> None:
+        """Record items that are in place."""
+        if not items:
+            return
+        seq = self.manifest.copied([Copied(item.entry, item.sha256, TRUST_STREAM) for item in items])
+        self.tallies.carried += len(items)
+        for entry, sha256 in items:
+            self.tallies.carried_bytes += entry.size
+            self.tallies.hot.pop(entry.path, None)
+            self.crossing.tell_item(entry, Class.ACKNOWLEDGED, seq, sha256)
+
+    def stayed(self, items: Sequence[Stayed]) -> None:
+        """Record items that are not in place, by what came between."""
+        hot = [(item.path, item.reason) for item in items if item.problem is Problem.CHANGED]
+        if hot:
+            self.manifest.postponed(hot)
+            self.tallies.hot.update(hot)
+        gone = [(item.path, item.reason) for item in items if item.problem is Problem.VANISHED]
+        if gone:
+            self.tallies.vanished += len(gone)
+            self._tell_problems(gone, Class.VANISHED, self.manifest.vanished(gone))
+        failed = [(item.path, item.reason) for item in items if item.problem is Problem.FAILED]
+        if failed:
+            self._count_failures(failed)
+            self._tell_problems(failed, Class.FAILED, self.manifest.failed(failed))
+
+    def failed(self, landed: Sequence[Landed]) -> None:
+        """Record those that did not land."""
+        self.stayed([Stayed(each.path, Problem.FAILED, each.problem) for each in landed if each.problem is not None])
+
+    def unreadable(self, path: bytes, reason: str) -> None:
+        """Count a folder that could not be listed; the scan has recorded it."""
+        self._count_failures([(path, reason)])
+        self.crossing.warn(f"cannot read `{display(path) or '.'}` at the source: {reason}")
+
+    def removed(self, paths: Sequence[bytes]) -> None:
+        """Record what was deleted at the target, then tell it."""
+        self.manifest.removed(paths)
+        self.tallies.deleted += len(paths)
+        for path in paths:
+            self.crossing.on_event(ItemDeleted(self.crossing.application, self.crossing.dataset.name, path))
+
+    def _count_failures(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        self.tallies.failed += len(rows)
+        self.tallies.failures.extend(rows[: max(0, _FAILURES_NAMED - len(self.tallies.failures))])
+
+    def _tell_problems(self, rows: Sequence[tuple[bytes, str]], state: Class, seq: int) -> None:
+        for path, reason in rows:
+            self.crossing.tell_problem(path, state, seq, reason)
+
+
+def parent_of(path: bytes) -> bytes:
+    """The folder that holds `path`; the root's own is the root."""
+    return path.rpartition(b"/")[0]

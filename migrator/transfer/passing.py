@@ -1,0 +1,225 @@
+"""One pass over a dataset: scan -> delta -> batches -> movers -> commit; deletions only in the final one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+
+from migrator.domain.entries import Entry, Kind, Unreadable
+from migrator.domain.events import ScanProgress, WorkFound
+from migrator.domain.filters import SPECIAL_FILE
+from migrator.endpoints.contract import Landed, Problem
+from migrator.errors import SafetyStop
+from migrator.journal.manifest import Scan, ScanRecord
+from migrator.transfer.carrying import Removal, Settled, Settling, remove, settle
+from migrator.transfer.course import Course, parent_of
+from migrator.transfer.dispatch import Dispatch
+from migrator.transfer.landing import Carried, Stayed
+
+_CARRIED = (Kind.FILE, Kind.LINK)
+_HOT_TRIES = 2
+_HOT_WAIT_SECONDS = 1.0
+
+
+def copy_pass(course: Course) -> ScanRecord:
+    """Bring the target up to date while people work; deletes nothing. Returns the scan it is based on.
+
+    Files that keep changing stay pending, and so does what would have to replace a folder: both are left to the
+    final sync. How many items failed, vanished or stayed hot is in `course.tallies`.
+    """
+    dispatch = Dispatch(course)
+    blocked = Blocked()
+    try:
+        record = _scan(course, lambda entries: dispatch.offer(blocked.without(course, entries)))
+        _refuse_a_source_suddenly_empty(course, record)
+        dispatch.drain()
+        _carry_pending(course, dispatch, blocked)
+        _try_hot_again(course, dispatch)
+    except BaseException:
+        dispatch.abandon()
+        raise
+    _settle(course, blocked)
+    return record
+
+
+def final_pass(course: Course) -> ScanRecord:
+    """Make the target equal to the source under freeze, deletions included. Returns the scan it is based on."""
+    record = survey(course)
+    _refuse_a_source_suddenly_empty(course, record)
+    if record.is_complete:
+        _delete(course)
+    dispatch = Dispatch(course)
+    try:
+        _carry_pending(course, dispatch, Blocked())
+        _try_hot_again(course, dispatch)
+    except BaseException:
+        dispatch.abandon()
+        raise
+    _fail_hot(course)
+    _settle(course, Blocked())
+    return record
+
+
+class Blocked:
+    """Paths whose kind changed between folder and something else: replacing them deletes, so they must wait."""
+
+    def __init__(self) -> None:
+        self._paths: set[bytes] = set()
+
+    def without(self, course: Course, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The entries that may be carried now; the others are put off."""
+        for block in course.manifest.replaced():
+            self._paths.update(entry.path for entry in block)
+        if not self._paths:
+            return entries
+        late = [entry for entry in entries if self.holds(entry.path)]
+        course.manifest.postponed(
+            [(entry.path, "takes the place of another kind; left to the final sync") for entry in late]
+        )
+        return [entry for entry in entries if not self.holds(entry.path)]
+
+    def holds(self, path: bytes) -> bool:
+        """Whether `path` or a folder above it is blocked."""
+        while self._paths:
+            if path in self._paths:
+                return True
+            if not path:
+                return False
+            path = parent_of(path)
+        return False
+
+
+def survey(course: Course) -> ScanRecord:
+    """Record what the source consists of now, and carry nothing."""
+    return _scan(course, None)
+
+
+def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> ScanRecord:
+    """Stream the source into the manifest; `found` gets the files and links to carry, block by block."""
+    crossing = course.crossing
+    scan = course.manifest.begin_scan()
+    items = size_bytes = specials = 0
+    with crossing.open_source() as tree:
+        for block in tree.scan():
+            course.crossing.stop.check()
+            entries, outside = _take_block(course, scan, block)
+            specials += sum(1 for _, reason in outside if reason == SPECIAL_FILE)
+            work = scan.note(entries)
+            items += len(entries) + len(outside)
+            size_bytes += sum(entry.size for entry in entries)
+            crossing.on_event(ScanProgress(crossing.application, crossing.dataset.name, items, size_bytes, ended=False))
+            _announce(course, work)
+            if found is not None:
+                found(_without_refused_links(course, [entry for entry in work if entry.kind in _CARRIED]))
+    record = scan.end()
+    crossing.on_event(ScanProgress(crossing.application, crossing.dataset.name, items, size_bytes, ended=True))
+    if specials:
+        crossing.warn(f"{specials} special files (FIFOs, sockets, devices) stay behind")
+    return record
+
+
+def _take_block(
+    course: Course, scan: Scan, block: Sequence[Entry | Unreadable]
+) -> tuple[list[Entry], list[tuple[Entry, str]]]:
+    """Sort a block into what belongs and what the plan leaves out, and record the latter and what is unreadable."""
+    rules = course.crossing.filter
+    inside, outside = rules.split([each for each in block if isinstance(each, Entry)])
+    unreadable = [each for each in block if isinstance(each, Unreadable) and not rules.hides(each.path)]
+    scan.exclude(outside)
+    scan.unreadable(unreadable)
+    for place in unreadable:
+        course.unreadable(place.path, place.reason)
+    return inside, outside
+
+
+def _without_refused_links(course: Course, work: Sequence[Entry]) -> Sequence[Entry]:
+    if course.crossing.dataset.symlinks == "keep":
+        return work
+    links = [entry for entry in work if entry.kind is Kind.LINK]
+    stayed = (Stayed(link.path, Problem.FAILED, "the plan refuses symbolic links") for link in links)
+    course.stayed(tuple(stayed))
+    return [entry for entry in work if entry.kind is not Kind.LINK]
+
+
+def _announce(course: Course, work: Sequence[Entry]) -> None:
+    if work:
+        size_bytes = sum(entry.size for entry in work)
+        crossing = course.crossing
+        crossing.on_event(WorkFound(crossing.application, crossing.dataset.name, len(work), size_bytes))
+
+
+def _refuse_a_source_suddenly_empty(course: Course, record: ScanRecord) -> None:
+    """A source whose content is all gone is far more often a lost mount than a wish to delete everything."""
+    if record.items <= 1 and course.manifest.at_target_count() > 1:
+        raise SafetyStop(
+            f"dataset `{course.crossing.dataset.name}`: the source {course.crossing.way.source} is suddenly empty",
+            hint="look whether its file system is mounted; nothing was deleted at the target",
+        )
+
+
+def _carry_pending(course: Course, dispatch: Dispatch, blocked: Blocked) -> None:
+    """Carry what the scan found and no mover has had yet."""
+    for block in course.manifest.pending(_CARRIED):
+        course.crossing.stop.check()
+        hot = course.tallies.hot
+        wanted = [each for each in block if each.path not in hot and not blocked.holds(each.path)]
+        dispatch.carry(_without_refused_links(course, wanted))
+    dispatch.drain()
+
+
+def _try_hot_again(course: Course, dispatch: Dispatch) -> None:
+    """Files that changed while they were read get a few more chances, a moment later."""
+    for _ in range(_HOT_TRIES):
+        if not course.tallies.hot:
+            return
+        course.crossing.stop.wait(_HOT_WAIT_SECONDS)
+        hot = frozenset(course.tallies.hot)
+        for block in course.manifest.pending(_CARRIED):
+            dispatch.carry([entry for entry in block if entry.path in hot])
+        dispatch.drain()
+
+
+def _fail_hot(course: Course) -> None:
+    """Under freeze nothing may be hot."""
+    hot = course.tallies.hot
+    stayed = (Stayed(path, Problem.FAILED, f"still changing under freeze: {reason}") for path, reason in hot.items())
+    course.stayed(tuple(stayed))
+
+
+def _delete(course: Course) -> None:
+    """Remove at the target what we once brought and the source no longer has."""
+    manifest, dataset = course.manifest, course.crossing.dataset
+    gone, there = manifest.gone_count(), manifest.at_target_count()
+    if gone > dataset.max_deletions * there:
+        raise SafetyStop(
+            f"dataset `{dataset.name}`: {gone} of {there} items would be deleted at the target",
+            hint=f"the plan allows a share of {dataset.max_deletions:.0%} (`max_deletions`); look at the source first",
+        )
+    for block in chain(manifest.gone(), manifest.replaced()):
+        course.crossing.stop.check()
+        course.will_write(block)
+        landed = _ask_mover(course, remove, Removal(course.crossing.way, block))
+        course.removed([each.path for each in landed if each.problem is None])
+        course.failed(landed)
+
+
+def _settle(course: Course, blocked: Blocked) -> None:
+    """Give folders their metadata, deepest first, after everything that would have moved their times."""
+    for block in course.manifest.pending_directories():
+        course.crossing.stop.check()
+        directories = [each for each in block if not blocked.holds(each.path)]
+        found = {each.path: each for each in directories}
+        landed = _ask_mover(course, settle, Settling(course.crossing.way, directories))
+        course.carried([Carried(found[each.path], None) for each in landed if each.problem is None])
+        course.failed(landed)
+
+
+def _ask_mover(course: Course, work: Callable[..., None], job: Settling | Removal) -> Sequence[Landed]:
+    """Have one mover do something short; its answer."""
+    answers: list[Landed] = []
+
+    def take(report: Settled) -> None:
+        answers.extend(report.landed)
+
+    course.crossing.pool.submit(work, job, on_report=take).result()
+    return answers

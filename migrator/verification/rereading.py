@@ -1,0 +1,133 @@
+"""What a mover does to verify: read the bytes again, hash them, compare. Shares nothing with how they were copied."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from migrator.domain.entries import Entry
+from migrator.endpoints.contract import Piece, Problem, SourceTree
+from migrator.movers.crossing import Way
+from migrator.movers.hands import Hands
+from migrator.verification.comparing import difference
+
+_REPORT_ITEMS = 256
+_REPORT_SECONDS = 1.0
+
+
+class Expected(NamedTuple):
+    """A file as the manifest knows it."""
+
+    entry: Entry
+    sha256: bytes | None  # None: it was never hashed as a whole; then only `read_source` can prove it
+
+
+class Rereading(NamedTuple):
+    """Files to read again: at the target, at the source, or at both."""
+
+    way: Way
+    files: Sequence[Expected]
+    read_target: bool
+    read_source: bool
+
+
+class Verdict(NamedTuple):
+    """The outcome of some files; every file of the job is in exactly one list."""
+
+    proven: tuple[tuple[bytes, bytes], ...]  # path, SHA-256 of what was read
+    differs: tuple[tuple[bytes, str], ...]  # at the target
+    moved_on: tuple[tuple[bytes, str], ...]  # the source is no longer what was copied
+
+
+class Read(NamedTuple):
+    """Bytes read since the last word."""
+
+    size_bytes: int
+
+
+class _Look(NamedTuple):
+    """What reading one file again brought."""
+
+    found: Entry | None
+    sha256: bytes
+    problem: str
+
+
+def reread(hands: Hands, job: Rereading) -> None:
+    """Read the files again and report Verdicts, and Read in between; a stop ends after the files under way."""
+    for start in range(0, len(job.files), _REPORT_ITEMS):
+        if hands.should_stop:
+            return
+        files = job.files[start : start + _REPORT_ITEMS]
+        at_target = (
+            _look_at_all(hands, hands.target(job.way.target, job.way.temp_key), files) if job.read_target else {}
+        )
+        at_source = _look_at_all(hands, hands.source(job.way.source), files) if job.read_source else {}
+        hands.report(_judge(files, at_target, at_source, job.way.keep))
+
+
+def _judge(
+    files: Sequence[Expected], at_target: dict[bytes, _Look], at_source: dict[bytes, _Look], keep: frozenset[str]
+) -> Verdict:
+    proven: list[tuple[bytes, bytes]] = []
+    differs: list[tuple[bytes, str]] = []
+    moved_on: list[tuple[bytes, str]] = []
+    for expected in files:
+        path = expected.entry.path
+        here, there = at_target.get(path), at_source.get(path)
+        digest = expected.sha256 or (there.sha256 if there else None)
+        change = _source_change(expected, there) if there else None
+        fault = _target_fault(expected, here, digest, keep) if here else None
+        if change is not None:
+            moved_on.append((path, change))
+        elif fault is not None:
+            differs.append((path, fault))
+        elif (look := here or there) is not None:
+            proven.append((path, look.sha256))
+    return Verdict(tuple(proven), tuple(differs), tuple(moved_on))
+
+
+def _target_fault(expected: Expected, look: _Look, digest: bytes | None, keep: frozenset[str]) -> str | None:
+    if look.found is None:
+        return look.problem
+    if digest is None:
+        return "was never hashed at the source, so that its content cannot be proven without reading it there"
+    if look.sha256 != digest:
+        return "has other content"
+    return difference(expected.entry, look.found, keep)
+
+
+def _source_change(expected: Expected, look: _Look) -> str | None:
+    if look.found is None:
+        return f"at the source: {look.problem}"
+    if look.found.size != expected.entry.size or (expected.sha256 is not None and look.sha256 != expected.sha256):
+        return "the source has other content than was copied"
+    return None
+
+
+def _look_at_all(hands: Hands, tree: SourceTree, files: Sequence[Expected]) -> dict[bytes, _Look]:
+    looks: dict[bytes, _Look] = {}
+    digest, size_bytes, told_at = hashlib.sha256(), 0, time.monotonic()
+    for piece in tree.read(expected.entry for expected in files):
+        digest.update(piece.data)
+        size_bytes += len(piece.data)
+        if piece.is_last:
+            looks[piece.entry.path] = _Look(piece.found, digest.digest(), _in_words(piece))
+            digest = hashlib.sha256()
+        if time.monotonic() - told_at > _REPORT_SECONDS:
+            hands.report(Read(size_bytes))
+            size_bytes, told_at = 0, time.monotonic()
+    hands.report(Read(size_bytes))
+    return looks
+
+
+def _in_words(piece: Piece) -> str:
+    if piece.problem is None:
+        return ""
+    if piece.problem is Problem.VANISHED:
+        return "is missing"
+    if piece.problem is Problem.CHANGED:
+        return f"changed while it was read: {piece.reason}"
+    return f"could not be read: {piece.reason}"
