@@ -9,12 +9,14 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
     TypeDecorator,
+    literal_column,
 )
 
 
@@ -221,6 +223,11 @@ item = Table(
     Column("tries", Integer, nullable=False, server_default="0"),  # how often it was hot
     sqlite_with_rowid=False,
 )
+# Few items are either; the indexes hold only those. Queries must say it in the same words to be answered by them.
+IS_GONE = item.c.is_gone == literal_column("1")
+IS_REPLACED = item.c.target_kind != item.c.kind
+Index("item_gone", item.c.path, sqlite_where=IS_GONE)
+Index("item_replaced", item.c.path, sqlite_where=IS_REPLACED)
 foreign_entry = Table(
     "foreign_entry",
     _of_application,

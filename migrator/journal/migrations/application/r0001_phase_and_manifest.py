@@ -130,6 +130,9 @@ def _make_items() -> None:
         sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
         sqlite_with_rowid=False,
     )
+    # Two questions that are asked often, and whose answers are short.
+    op.create_index("item_gone", "item", ["path"], sqlite_where=sa.text("is_gone = 1"))
+    op.create_index("item_replaced", "item", ["path"], sqlite_where=sa.text("target_kind <> kind"))
     op.create_table(
         "foreign_entry",
         sa.Column("dataset", sa.Integer, sa.ForeignKey("dataset.id"), primary_key=True),
