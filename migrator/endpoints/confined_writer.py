@@ -21,7 +21,7 @@ from migrator.errors import EndpointUnavailable, Incomplete, MigratorError
 
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FAILING = frozenset({errno.EROFS, errno.EIO})
+DISK_FAULTS = _FULL | {errno.EROFS, errno.EIO}
 
 
 @dataclass(slots=True)
@@ -227,7 +227,7 @@ class ConfinedWriter:
         try:
             act(entry)
         except OSError as error:
-            if error.errno in _FULL | _FAILING:
+            if error.errno in DISK_FAULTS:
                 raise self._given_up(error) from error
             reason = "it holds entries that are not ours" if error.errno == errno.ENOTEMPTY else sentence(error)
             return Landed(entry.path, reason)
@@ -246,7 +246,7 @@ class ConfinedWriter:
         try:
             act()
         except OSError as error:
-            if error.errno in _FULL | _FAILING:
+            if error.errno in DISK_FAULTS:
                 raise self._given_up(error) from error
             self._spoil([temp], sentence(error))
 
@@ -267,25 +267,27 @@ class ConfinedWriter:
     def _given_up(self, error: OSError) -> MigratorError:
         """The error to raise when the disk is full or failing, after our temp files were removed."""
         self.close()
-        root = display(self._root)
-        if error.errno in _FULL:
-            return Incomplete(
-                f"the target `{root}` is full: {error.strerror}",
-                hint="make room there (bytes, inodes or quota), then type the same command again",
-            )
-        return EndpointUnavailable(
-            f"the target `{root}` cannot be written: {error.strerror}",
-            hint="look at its disk and how it is mounted, then type the same command again",
+        return disk_fault(self._root, error)
+
+
+def disk_fault(root: bytes, error: OSError) -> MigratorError:
+    """The error to raise when the disk below a target root is full or failing."""
+    if error.errno in _FULL:
+        return Incomplete(
+            f"the target `{display(root)}` is full: {error.strerror}",
+            hint="make room there (bytes, inodes or quota), then type the same command again",
         )
+    return EndpointUnavailable(
+        f"the target `{display(root)}` cannot be written: {error.strerror}",
+        hint="look at its disk and how it is mounted, then type the same command again",
+    )
 
 
 def _write_all(temp: _Temp, data: bytes) -> None:
     written = os.write(temp.fd, data)
     temp.written_bytes += written
-    while written < len(data):
-        more = os.write(temp.fd, memoryview(data)[written:])
-        written += more
-        temp.written_bytes += more
+    if written < len(data):  # seldom: just before the disk is full
+        _write_all(temp, data[written:])
 
 
 def _rename_in(temp: _Temp, folder: Folder) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 
-from migrator.domain.entries import Unreadable, display
-from migrator.endpoints.confined_writer import ConfinedWriter
+from migrator.domain.entries import Entry, display
+from migrator.endpoints.beneath import Folders
+from migrator.endpoints.confined_writer import DISK_FAULTS, ConfinedWriter, disk_fault
 from migrator.endpoints.contract import Abilities, Space
 from migrator.endpoints.local_entries import sentence
 from migrator.endpoints.local_source import LocalSource
@@ -58,6 +59,8 @@ class LocalTarget(LocalSource):
                     f"another run holds the target `{display(self._root)}`",
                     hint="wait for it to end; its lock goes with it, nothing has to be cleaned up",
                 ) from error
+            except OSError as error:  # a network file system without locks
+                raise self._unwritable(error) from error
             yield
         finally:
             os.close(lock_fd)
@@ -80,24 +83,33 @@ class LocalTarget(LocalSource):
         swept = 0
         with closing(self._open_root()) as folders:
             for block in LocalSource(self._root).scan():
-                for found in block:
-                    folder_path, _, name = found.path.rpartition(b"/")
-                    if isinstance(found, Unreadable) or not is_temp_name(self._temp_key, name):
-                        continue  # a folder that cannot be listed fails later by name, when the pass comes to it
-                    with suppress(FileNotFoundError):
-                        os.unlink(name, dir_fd=folders.open(folder_path).fd)
-                        swept += 1
+                # A folder that cannot be listed fails later by name, when the pass comes to it.
+                swept += sum(self._sweep_one(folders, found.path) for found in block if isinstance(found, Entry))
         return swept
 
-    def space(self) -> Space | None:
-        """What the file system at the root has left for us."""
+    def _sweep_one(self, folders: Folders, path: bytes) -> bool:
+        folder_path, _, name = path.rpartition(b"/")
+        if not is_temp_name(self._temp_key, name):
+            return False
         try:
-            found = os.statvfs(self._root)
+            os.unlink(name, dir_fd=folders.open(folder_path).fd)
+        except FileNotFoundError:
+            return False
         except OSError as error:
             raise self._unwritable(error) from error
+        return True
+
+    def space(self) -> Space | None:
+        """What the file system at the root, or at the place where it will be made, has left for us."""
+        try:
+            found = os.statvfs(self._root if os.path.lexists(self._root) else os.path.dirname(self._root))
+        except OSError:
+            return None
         return Space(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
 
     def _unwritable(self, error: OSError) -> MigratorError:
+        if error.errno in DISK_FAULTS:
+            return disk_fault(self._root, error)
         return EndpointUnavailable(
             f"cannot use the target `{display(self._root)}` on this machine: {sentence(error)}",
             hint="the folder above it must exist, and both be open to the user that runs migrator",

@@ -637,6 +637,12 @@ class TestTarget:
         found = os.statvfs(there)
         assert space.free_bytes == pytest.approx(found.f_bavail * found.f_frsize, rel=0.1)
 
+    def test_space_is_told_for_a_root_that_is_still_to_be_made(self, endpoint: Endpoint, there: bytes) -> None:
+        tree = endpoint.target(there, KEY)
+        space = tree.space()
+        assert space is None or space.free_bytes > 0
+        tree.close()
+
     def test_reading_again_sees_what_lies_on_the_disk(self, target: TargetTree, writer: Writer, there: bytes) -> None:
         put(writer, b"file", b"good content")
         assert problems(writer) == {}
