@@ -72,6 +72,11 @@ def replace(session: SftpSession, old: bytes, new: bytes) -> None:
     _do(session, wire.EXTENDED, wire.string(wire.POSIX_RENAME) + wire.string(old) + wire.string(new))
 
 
+def set_time(session: SftpSession, path: bytes, mtime: int) -> None:
+    """Set the time, in seconds, of what `path` leads to."""
+    _do(session, wire.SETSTAT, wire.string(path) + wire.attributes(mtime=mtime))
+
+
 def file_system(session: SftpSession, path: bytes) -> FileSystem | None:
     """What the file system below `path` has left; None where the server cannot tell."""
     if wire.STATVFS not in session.extensions:

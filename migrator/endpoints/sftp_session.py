@@ -124,14 +124,15 @@ class SftpSession:
         """Whether the session has failed or was closed."""
         return self._error is not None
 
-    def send(self, kind: int, payload: bytes, then: Answer) -> None:
-        """Queue a request; `then` is called with its answer during a later `pump`."""
+    def send(self, kind: int, payload: bytes, then: Answer, content: bytes = b"") -> None:
+        """Queue a request, its payload in one or two parts; `then` is called with its answer during a later `pump`."""
         request = self._next_id
         self._next_id = (request + 1) & 0xFFFFFFFF
         self._waiting[request] = then
         out = self._out
-        out += _HEADER.pack(len(payload) + 5, kind, request)
+        out += _HEADER.pack(len(payload) + len(content) + 5, kind, request)
         out += payload
+        out += content
         if len(out) > _FLUSH_BYTES:
             self._flush()
 
@@ -178,6 +179,10 @@ class SftpSession:
     def close(self) -> None:
         """End the session; what is in flight is never answered. May be called twice."""
         self.stop(EndpointUnavailable(f"the session with `{self.name}` was closed"))
+
+    def interrupt(self) -> None:
+        """End the session from another thread: the one that waits for an answer gets an error."""
+        self._channel.interrupt()
 
     def unexpected(self, kind: int) -> MigratorError:
         """The error for an answer of a kind that does not belong to its request."""
