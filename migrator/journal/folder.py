@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -86,9 +87,12 @@ def sync_directory(folder: Path) -> None:
 
 def unreadable(path: Path, error: OSError) -> LocalFault:
     """The LocalFault for a part of the state that the system does not let us read or write."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return LocalFault(
         f"`{path}` cannot be used: {error.strerror}",
-        hint="the state belongs to the user who runs the migration: is this the same user, and is the disk sound?",
+        hint="make room there, then run again"
+        if is_full
+        else "the state belongs to the user who runs the migration: is this the same user, and is the disk sound?",
     )
 
 

@@ -120,7 +120,7 @@ class Journal:
                     if refusal is None:
                         path.unlink()
                     else:
-                        path.rename(self._folder.refused / path.name)
+                        path.rename(self._folder.refused / f"{path.name[:200]}-{secrets.token_hex(4)}")
                     sync_directory(self._folder.inbox)
                 except OSError as error:
                     raise unreadable(path, error) from error

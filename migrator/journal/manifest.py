@@ -37,8 +37,9 @@ _COPIED = """
 
 # A digest that was recorded while copying stays; only one that is missing is filled in.
 _VERIFIED = """
-    UPDATE item SET state = 'verified', verified_seq = ?, verified_by = ?, sha256 = coalesce(sha256, ?)
-    WHERE dataset = ? AND path = ? AND state IN ('acknowledged', 'verified')
+    UPDATE item SET state = 'verified', reason = NULL, verified_seq = ?, verified_by = ?, sha256 = coalesce(sha256, ?)
+    WHERE dataset = ? AND path = ?
+        AND (state IN ('acknowledged', 'verified') OR (state = 'failed' AND target_kind = kind AND copied_seq IS NOT NULL))
 """
 
 _FAILED = """
@@ -187,10 +188,16 @@ class Manifest:
             _execute(connection, _REMOVED, [(self._id, path) for path in paths])
 
     def to_verify(self, since_seq: int) -> Iterator[list[ToVerify]]:
-        """What is at the target and was not verified after `since_seq`, in blocks, by path."""
+        """What is at the target and was not verified after `since_seq`, in blocks, by path.
+
+        Also what failed there before: it may have been mended, and must not be passed over in silence.
+        """
         is_stale = and_(_item.state == Class.VERIFIED.value, _item.verified_seq <= since_seq)
+        is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None))
+        was_copied = and_(_item.target_kind == _item.kind, _item.copied_seq.is_not(None))
+        had_failed = and_(_item.state == Class.FAILED.value, was_copied, is_comparable)
         wanted = self._rows(*ENTRY, _item.sha256, _item.copied_seq).where(
-            _item.is_gone == 0, or_(_item.state == Class.ACKNOWLEDGED.value, is_stale)
+            _item.is_gone == 0, or_(_item.state == Class.ACKNOWLEDGED.value, is_stale, had_failed)
         )
         return blocks(self._database, wanted, lambda row: ToVerify(entry_of(row), row[-2], row[-1]))
 

@@ -86,12 +86,14 @@ _SET_APART = """
         trust = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0
 """
 
-# A place that was never listed as an entry gets a row of its own, so that it is counted among the failed.
+# A place that was never listed as an entry gets a row of its own, so that it is counted among the failed. Without
+# `copied_seq` no verification can turn it round: its own facts may be right, what is in it is unknown.
 _FAIL = """
     INSERT INTO item (dataset, path, kind, size, mtime_ns, mode, uid, gid, state, reason)
     VALUES (?, ?, 'directory', 0, 0, 0, 0, 0, 'failed', ?)
     ON CONFLICT (dataset, path) DO UPDATE SET
-        state = 'failed', reason = excluded.reason, verified_seq = NULL, verified_by = NULL, is_gone = 0
+        state = 'failed', reason = excluded.reason, copied_seq = NULL, verified_seq = NULL, verified_by = NULL,
+        is_gone = 0
 """
 
 _FIND_DIFFERENCES = """
