@@ -13,6 +13,7 @@ from typing import TextIO
 
 from migrator.cli.app import parse
 from migrator.cli.session import Everywhere, Invocation, Session, screen_for
+from migrator.console.screen import Screen
 from migrator.errors import Interrupted, MigratorError, exit_code_of
 
 
@@ -31,20 +32,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _carry_out(invocation: Invocation) -> int:
+    screen = screen_for(invocation.everywhere.look)
+    code, error = _attempt(invocation, screen)
+    if error is not None:
+        screen.failure(error)
+    screen.close()
+    return code
+
+
+def _attempt(invocation: Invocation, screen: Screen) -> tuple[int, MigratorError | None]:
+    """The exit code, and the error that is to be shown."""
     everywhere = invocation.everywhere
-    screen = screen_for(everywhere.look)
     try:
-        return invocation.act(Session(everywhere.state_folder, screen))
+        return invocation.act(Session(everywhere.state_folder, screen)), None
     except KeyboardInterrupt:
         error: MigratorError = Interrupted(signal.SIGINT)
     except MigratorError as known:
         error = known
     except Exception as bug:  # noqa: BLE001 - the last door: a bug, too, ends as a sentence and an exit code
         error = _reported(bug, everywhere)
-    finally:
-        screen.close()
-    screen.failure(error)
-    return exit_code_of(error)
+    return exit_code_of(error), error
 
 
 def _reported(bug: Exception, everywhere: Everywhere) -> MigratorError:

@@ -122,5 +122,6 @@ def plan_form(report: PlanReport) -> dict[str, Any]:
         "changes": report.changes,
         "is_offline": report.is_offline,
         "has_work": report.has_work,
+        "exit_code": report.exit_code,
         "next": report.next_command,
     }

@@ -28,7 +28,7 @@ def moment_text(moment: dt.datetime) -> str:
 class JsonLines:
     """One object a line, numbered by `seq` from 1, each line flushed. Safe for use from several threads.
 
-    `run.ended` waits until `close`, so that it is the last line even when a report follows the events.
+    `run.ended` waits for `close` or the next event, so that a run's report, which is written in between, precedes it.
     """
 
     def __init__(self, output: Output, clock: Callable[[], dt.datetime] = utc_now) -> None:
@@ -40,6 +40,7 @@ class JsonLines:
 
     def __call__(self, event: Event) -> None:
         """Print the event."""
+        self.close()
         if isinstance(event, RunEnded):
             self._ended = event
         else:
@@ -53,7 +54,7 @@ class JsonLines:
             self._output.line(json_text(head | dict(fields), self._output))
 
     def close(self) -> None:
-        """Print the end of the run, if there was one."""
+        """Print the end of the run, if one waits."""
         ended, self._ended = self._ended, None
         if ended is not None:
             self.write(ended.event, event_form(ended))
@@ -75,6 +76,7 @@ _FORMS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "state": lambda state: {"class": state},
     "seq": lambda seq: {"item_seq": seq},
     "sha256": lambda digest: {"sha256": None if digest is None else digest.hex()},
+    "frozen_at": lambda moment: {"frozen_at": None if moment is None else moment_text(moment)},
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +12,8 @@ from migrator.domain.reports import Finding
 from migrator.errors import MigratorError, PlanInvalid
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan", "hint": "bold green", "next": "bold"}
+# More lines than this help nobody on a screen.
+_DETAILS = 100
 
 
 def labelled(label: str, text: str) -> Text:
@@ -24,9 +26,13 @@ def show(pen: Console, text: Text | str) -> None:
     pen.print(text, soft_wrap=True)
 
 
-def show_error(pen: Console, message: str, hint: str | None) -> None:
-    """One error, with the way out."""
+def show_error(pen: Console, message: str, hint: str | None, details: Sequence[str] = ()) -> None:
+    """One error, what it is about, and the way out."""
     show(pen, labelled("error", message))
+    for detail in details[:_DETAILS]:
+        show(pen, Text(f"  {printable(detail)}"))
+    if len(details) > _DETAILS:
+        show(pen, f"  and {count_text(len(details) - _DETAILS)} more")
     if hint is not None:
         show(pen, "")
         show(pen, labelled("hint", hint))
@@ -35,12 +41,12 @@ def show_error(pen: Console, message: str, hint: str | None) -> None:
 def show_failure(pen: Console, error: MigratorError) -> None:
     """An error that ends a command; every complaint of an invalid plan."""
     if not isinstance(error, PlanInvalid) or not error.complaints:
-        show_error(pen, error.message, error.hint)
+        show_error(pen, error.message, error.hint, error.details)
         return
     for complaint in error.complaints:
         place = f"{complaint.file}:{complaint.line}:{complaint.column}"
         show(pen, Text.assemble((printable(place), "bold"), ": ", printable(complaint.message)))
-        if complaint.hint is not None:
+        if complaint.hint:
             show(pen, Text("  ").append_text(labelled("hint", complaint.hint)))
     show(pen, "")
     show_error(pen, error.message, error.hint)

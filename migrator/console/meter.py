@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable
@@ -105,7 +106,9 @@ class Meter:
 
     def _turn(self, gauge: Gauge, event: Event) -> None:
         if isinstance(event, StepStarted):
-            self._gauges[event.application] = Gauge(event.step, self._clock(), gauge.frozen_since)
+            now = self._clock()
+            since = gauge.frozen_since if event.frozen_at is None else now - _age_seconds(event.frozen_at)
+            self._gauges[event.application] = Gauge(event.step, now, since)
         elif isinstance(event, StepEnded):
             gauge.step = None
             if event.phase not in _UNDER_FREEZE:
@@ -127,6 +130,10 @@ class Meter:
         with self._lock:
             gauge = self._gauges.get(application)
             return None if gauge is None or gauge.step is None else _read(application, gauge, self._clock())
+
+
+def _age_seconds(moment: dt.datetime) -> float:
+    return max(0.0, (dt.datetime.now(dt.UTC) - moment).total_seconds())
 
 
 def _settle(gauge: Gauge, event: ItemChanged) -> None:

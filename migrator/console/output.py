@@ -17,6 +17,7 @@ class Output(io.TextIOBase):
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        self._is_told = False
         self.failure: OSError | None = None
 
     def line(self, text: str) -> None:
@@ -71,13 +72,15 @@ class Output(io.TextIOBase):
         """Whether all that was written so far went out."""
         return self.failure is None
 
-    def loss(self) -> str | None:
-        """Why text was lost, unless only because the reader left."""
-        if self.failure is None or self.failure.errno in (errno.EPIPE, errno.EBADF):
+    def take_loss(self) -> str | None:
+        """Why text was lost, unless only because the reader left; told once."""
+        failure, is_told = self.failure, self._is_told
+        self._is_told = failure is not None
+        if failure is None or is_told or failure.errno in (errno.EPIPE, errno.EBADF):
             return None
-        return f"the output could not be written: {self.failure.strerror}"
+        return f"the output could not be written: {failure.strerror}"
 
     def require_complete(self) -> None:
-        """Raise LocalFault when text was lost although somebody wanted it."""
-        if (loss := self.loss()) is not None:
+        """Raise LocalFault when text was lost although somebody wanted it, and nobody was told yet."""
+        if (loss := self.take_loss()) is not None:
             raise LocalFault(loss, hint="make room where the output goes, then type the same command again")

@@ -39,8 +39,8 @@ class PersonScreen:
         return PlainProgress(self._err, is_verbose=self._look.is_verbose)
 
     def wave(self, report: WaveReport) -> None:
-        """A table."""
-        show_wave(self._data, report)
+        """A table; errors of single applications on stderr."""
+        show_wave(self._data, self._messages, report)
 
     def plan(self, report: PlanReport) -> None:
         """Tables."""
@@ -71,7 +71,7 @@ class PersonScreen:
 
     def close(self) -> None:
         """Warn when data was lost."""
-        if (loss := self._out.loss()) is not None:
+        if (loss := self._out.take_loss()) is not None:
             show(self._messages, labelled("warning", loss))
 
 

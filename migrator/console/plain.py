@@ -43,10 +43,13 @@ class PlainProgress:
         if not isinstance(event, _FIGURES):
             text = self._sentences.of(event)
             if text is not None:
-                self.say(text)
+                self._report(text)
 
     def say(self, text: str) -> None:
-        """Write one line."""
+        """Write one line as it is."""
+        self._output.line(printable(text))
+
+    def _report(self, text: str) -> None:
         self._output.line(f"{dt.datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {printable(text)}")
 
     def _tick(self) -> None:
@@ -60,4 +63,4 @@ class PlainProgress:
             for reading in readings:
                 frozen = reading.frozen_seconds
                 badge = "" if frozen is None else f"; FROZEN for {duration_text(frozen)}"
-                self.say(f"{reading.application}: {reading.step}: {', '.join(progress_parts(reading))}{badge}")
+                self._report(f"{reading.application}: {reading.step}: {', '.join(progress_parts(reading))}{badge}")

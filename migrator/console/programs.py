@@ -65,8 +65,8 @@ class ProgramScreen:
         """An object a complaint and one for the error, then the end of the run; and words on stderr."""
         for complaint in error.complaints if isinstance(error, PlanInvalid) else ():
             self._lines.write("complaint", complaint._asdict())
-        fields = {"message": error.message, "hint": error.hint, "exit_code": exit_code_of(error)}
-        self._lines.write("error", fields)
+        fields = {"message": error.message, "hint": error.hint, "details": error.details}
+        self._lines.write("error", {**fields, "exit_code": exit_code_of(error)})
         self._lines.close()
         self._person.failure(error)
 

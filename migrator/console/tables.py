@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from migrator.console.messages import labelled, many, show, show_next
+from migrator.console.messages import many, show, show_error, show_next
 from migrator.console.rows import Column, Row, show_rows
 from migrator.console.wording import count_text, duration_text, printable, size_text
 from migrator.domain.entries import Class
@@ -27,13 +27,15 @@ _OTHERS = (Class.FAILED, Class.PENDING, Class.ACKNOWLEDGED, Class.VANISHED, Clas
 _ALARM = "bold white on red"
 
 
-def show_wave(pen: Console, report: WaveReport) -> None:
-    """The rows, then each error with its differences, then the next command."""
+def show_wave(data: Console, messages: Console, report: WaveReport) -> None:
+    """The rows, then (as messages) the error of each application, then the next command."""
     if report.applications:
-        show_rows(pen, _COLUMNS, list(_rows(report)))
+        show_rows(data, _COLUMNS, list(_rows(report)))
     for application in report.applications:
-        _show_trouble(pen, application)
-    show_next(pen, report.next_command)
+        if application.error is not None:
+            show(messages, "")
+            show_error(messages, f"{application.name}: {application.error}", application.hint)
+    show_next(data, report.next_command)
 
 
 def _rows(report: WaveReport) -> Iterator[Row]:
@@ -68,14 +70,23 @@ def _counts(tally: Tally) -> tuple[Text, Text, Text]:
 
 def _details(application: ApplicationReport) -> Iterator[Text]:
     if application.frozen_for_seconds is not None:
-        yield Text(f" FROZEN for {duration_text(application.frozen_for_seconds)} ", style=_ALARM)
+        yield _freeze(application.phase, duration_text(application.frozen_for_seconds))
     if otherwise := _otherwise(application.tally):
         yield otherwise
+    for difference in application.differences:
+        yield Text(printable(difference), style="red")
     attempt = application.last_attempt
     if attempt is not None and application.error is None and (attempt.error is not None or attempt.ended_at is None):
         yield Text(printable(_attempt(attempt)), style="yellow")
     if application.waits_for is not None:
         yield Text(f"waits for {printable(application.waits_for)}", style="yellow")
+
+
+def _freeze(phase: Phase, age: str) -> Text:
+    """Loud while people wait for the switch; afterwards the source merely stays as it is."""
+    if phase.is_at_least(Phase.SWITCHED_OVER):
+        return Text(f"source frozen for {age}")
+    return Text(f"FROZEN for {age}", style=_ALARM)
 
 
 def _attempt(attempt: Attempt) -> str:
@@ -94,15 +105,3 @@ def _otherwise(tally: Tally) -> Text:
     if tally.foreign:
         parts.append(Text(f"{count_text(tally.foreign)} foreign (only at the target)"))
     return Text(", ").join(parts)
-
-
-def _show_trouble(pen: Console, application: ApplicationReport) -> None:
-    if application.error is None and not application.differences:
-        return
-    show(pen, "")
-    show(pen, labelled("error", f"{application.name}: {application.error or 'differences were found'}"))
-    for difference in application.differences:
-        show(pen, Text(f"  {printable(difference)}"))
-    if application.hint is not None:
-        show(pen, "")
-        show(pen, labelled("hint", application.hint))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -80,9 +78,3 @@ def _range(low_seconds: float, high_seconds: float, unit_seconds: int, unit: str
     if high <= step:
         return f"under {step:g} {unit}" if low < high else f"{high:g} {unit}"
     return f"{high:g} {unit}" if low == high else f"{low:g}-{high:g} {unit}"
-
-
-def listed(words: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *most, last = list(words) or [""]
-    return f"{', '.join(most)} and {last}" if most else last

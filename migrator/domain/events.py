@@ -6,6 +6,7 @@ that records them is durable.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -41,6 +42,7 @@ class StepStarted:
     event: ClassVar[str] = "step.started"
     application: str
     step: str
+    frozen_at: dt.datetime | None = None  # since when people wait: writes are stopped, and users not yet switched over
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,8 @@ class Journey:
         if row.writes:
             self.scene.hold_targets()
         attempt = journal.begin_attempt(self.run_id, row.step)
-        self.scene.on_event(StepStarted(name, row.step))
+        frozen_at = None if journal.phase.is_at_least(Phase.SWITCHED_OVER) else journal.frozen_at
+        self.scene.on_event(StepStarted(name, row.step, frozen_at))
         error: BaseException | None = None
         try:
             row.act(self.scene)
