@@ -53,9 +53,10 @@ def _open_once(connector: Connector, handshake: Callable[[Channel], T]) -> T:
         with _interrupted_after(HANDSHAKE_SECONDS, channel):
             return handshake(channel)
     except (EOFError, OSError) as error:
-        explained = channel.explain()
-        channel.close()
-        raise explained from error
+        try:
+            raise channel.explain() from error
+        finally:
+            channel.close()
     except BaseException:
         channel.close()
         raise
@@ -92,7 +93,7 @@ class _Patient:
 def _patiently(act: Callable[[], T]) -> T:
     trying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Transient),
-        wait=tenacity.wait_exponential_jitter(initial=0.25, max=4, jitter=0.5),
+        wait=tenacity.wait_exponential(multiplier=0.25, max=4) + tenacity.wait_random(0, 0.5),
         stop=tenacity.stop_any(tenacity.stop_before_delay(_LAST_TRY_SECONDS), _TriedEnough()),
         reraise=True,
     )

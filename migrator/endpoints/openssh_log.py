@@ -78,14 +78,13 @@ class Story(NamedTuple):
         told = [line for line in self.sentences.splitlines() if b"too open" in line]
         return told[0] if told else last_line(self.sentences)
 
-    def failure(self, words: bytes) -> Failure:
-        """What went wrong; `words` came on standard error and count only where another ssh may have written them."""
+    def failure(self, of_another: bytes) -> Failure:
+        """What went wrong; `of_another` is what another ssh on the way may have written."""
         sentences = self.sentences
         if self.is_logged_in:
             ended = Failure.SFTP_ENDED if self.has_status else Failure.LOST
             return Failure.NO_SFTP if _NO_SFTP in sentences else ended
-        # An alias may jump by itself: that jump's ssh shares our standard error.
-        found = _first(_KEY_SENTENCES, sentences + b"\n" + words) or _first(_SENTENCES, sentences)
+        found = _first(_KEY_SENTENCES, sentences + b"\n" + of_another) or _first(_SENTENCES, sentences)
         if found is None and _ENDED.search(sentences):
             found = Failure.LOST if self.banner else Failure.DROPPED
         return found or Failure.UNCLEAR
@@ -108,7 +107,8 @@ def diagnose(
     spec, story = route[at], stories[at]
     if at > 0 and (not_forwarded := stories[at - 1].not_forwarded) is not None:
         return connection_error(not_forwarded, spec, stories[at - 1].said)
-    failure = story.failure(words)
+    # An alias may jump by itself, and that jump's ssh shares our standard error; else only the server writes there.
+    failure = story.failure(words if ssh_of(spec).alias is not None else b"")
     if _NO_KEY_TYPE in story.sentences and ssh_of(spec).host_keys:
         failure = Failure.CHANGED_KEY  # the server has no key of a pinned type
     if was_cut_off and failure in {Failure.UNCLEAR, Failure.LOST, Failure.DROPPED}:

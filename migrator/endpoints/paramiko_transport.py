@@ -55,6 +55,7 @@ class SshTransport(paramiko.Transport):
     def __init__(self, sock: Any, algorithms: Sequence[str]) -> None:
         super().__init__(sock)
         self._kept: deque[Any] = deque()
+        self.refused_because = ""
         options = self.get_security_options()
         options.ciphers = (*_FIRST_CIPHERS, *(each for each in options.ciphers if each not in _FIRST_CIPHERS))
         if algorithms:
@@ -80,6 +81,14 @@ class SshTransport(paramiko.Transport):
         super()._parse_newkeys(m)  # type: ignore[misc]  # not in the stubs
         while self._kept:
             self._send_user_message(self._kept.popleft())
+
+    def _parse_channel_open_failure(self, m: Any) -> None:
+        # What the server says, which paramiko only logs: number of the channel, code, text (RFC 4254, section 5.1).
+        m.get_int()
+        m.get_int()
+        self.refused_because = m.get_text()
+        m.rewind()
+        super()._parse_channel_open_failure(m)  # type: ignore[misc]  # not in the stubs
 
 
 def connect(host: Host, through: SshTransport | None) -> SshTransport:
@@ -183,14 +192,13 @@ def _forwarded(host: Host, through: SshTransport) -> paramiko.Channel:
     try:
         return through.open_channel("direct-tcpip", (host.host, host.port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS)
     except paramiko.ChannelException as error:
-        raise _not_forwarded(host, error) from error
+        raise _not_forwarded(host, through.refused_because or str(error)) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         failure = Failure.TIMED_OUT if "Timeout" in str(error) else Failure.LOST
         raise connection_error(failure, host.spec, words_of(error)) from error
 
 
-def _not_forwarded(host: Host, error: paramiko.ChannelException) -> MigratorError:
-    said = str(error)
+def _not_forwarded(host: Host, said: str) -> MigratorError:
     known = (
         ("refused", Failure.CONNECTION_REFUSED),
         ("Name or service not known", Failure.UNKNOWN_NAME),
@@ -199,4 +207,4 @@ def _not_forwarded(host: Host, error: paramiko.ChannelException) -> MigratorErro
         ("timed out", Failure.TIMED_OUT),
     )
     failure = next((failure for words, failure in known if words in said), Failure.UNCLEAR)
-    return connection_error(failure, host.spec, words_of(error))
+    return connection_error(failure, host.spec, said.encode("utf-8", "surrogateescape"))

@@ -209,27 +209,28 @@ def _start(setup: Setup, folder: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 def _configuration(setup: Setup, folder: Path, port: int) -> list[str]:
-    lines = [
-        *setup.lines,  # first, since the first value of a keyword counts
-        f"Port {port}",
-        f"ListenAddress {HOST}",
-        f"HostKey {folder / 'host_key'}",
-        f"AuthorizedKeysFile {folder / 'authorized_keys'}",
-        "StrictModes no",
-        "UsePAM no",
-        "PidFile none",
-        "LogLevel DEBUG1",
-        "PermitRootLogin prohibit-password",
-        "PasswordAuthentication no",
-        "KbdInteractiveAuthentication no",
-        "UseDNS no",
-        "MaxStartups 100",
-    ]
+    usual = {
+        "Port": str(port),
+        "ListenAddress": HOST,
+        "HostKey": str(folder / "host_key"),
+        "AuthorizedKeysFile": str(folder / "authorized_keys"),
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PidFile": "none",
+        "LogLevel": "DEBUG1",
+        "PermitRootLogin": "prohibit-password",
+        "PasswordAuthentication": "no",
+        "KbdInteractiveAuthentication": "no",
+        "UseDNS": "no",
+        "MaxStartups": "100",
+    }
     if setup.subsystem is not None:
-        lines.append(f"Subsystem sftp {setup.subsystem}")
+        usual["Subsystem"] = f"sftp {setup.subsystem}"
     if _version() >= (9, 8):
-        lines.append("PerSourcePenalties no")
-    return lines
+        usual["PerSourcePenalties"] = "no"
+    for line in setup.lines:
+        usual.pop(line.split()[0], None)
+    return [*setup.lines, *(f"{keyword} {value}" for keyword, value in usual.items())]
 
 
 def _version() -> tuple[int, ...]:
