@@ -33,22 +33,6 @@ _TRIES = 3
 _FAREWELL_SECONDS = 2.0
 
 
-def lease_names(base: bytes) -> tuple[bytes | None, bytes]:
-    """Where the lease on `base` may lie: beside it (None for `/`), and in it."""
-    parent, _, name = base.rstrip(b"/").rpartition(b"/")
-    mark = hashlib.sha256(base).hexdigest()[:24].encode()
-    inside = base.rstrip(b"/") + b"/" + inner_lease_name(base)
-    if not name:
-        return None, inside
-    beside = b".%s.migrator-lease" % name if len(name) <= 200 else b".migrator-lease-%s" % mark
-    return parent + b"/" + beside, inside
-
-
-def inner_lease_name(base: bytes) -> bytes:
-    """The name of a lease that lies in the root `base`."""
-    return b".migrator-lease-" + hashlib.sha256(base).hexdigest()[:24].encode()
-
-
 @contextmanager
 def leased(connect: Callable[[], SftpSession], base: bytes, holder: str) -> Iterator[None]:
     """Hold the lease on `base` over a session of its own; Held when another holder renewed it a short while ago."""
@@ -227,19 +211,27 @@ class _Keeper:
         self._thread.join(_FAREWELL_SECONDS)
         if self._thread.is_alive():
             self._lease.session.interrupt()
-            self._thread.join()
+            self._thread.join(_FAREWELL_SECONDS)
 
     def _run(self) -> None:
         while not self._stopping.wait(RENEWAL_SECONDS):
             try:
-                if self._lease.session.is_over:
-                    self._lease.session = self._connect()
+                if self._lease.session.is_over and not self._reconnected():
+                    return
                 self._lease.renew()
             except SafetyStop as loss:
                 self.loss = loss
                 return
             except EndpointUnavailable:
-                continue  # the lease lives for several tries; if none succeeds, the next renewal tells what became of it
+                continue  # the lease outlives several tries; the one that gets through finds out what became of it
+
+    def _reconnected(self) -> bool:
+        session = self._connect()
+        if self._stopping.is_set():
+            session.close()
+            return False
+        self._lease.session = session
+        return True
 
 
 def lease_paths(base: bytes) -> tuple[bytes, bytes]:

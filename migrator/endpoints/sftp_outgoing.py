@@ -34,6 +34,7 @@ class Outgoing:
         self.unacknowledged_bytes = 0  # held, or sent and not answered
         self.errands = 0  # requests beside those of the items themselves that are not answered yet
         self.fault: MigratorError | None = None  # why the whole target is of no more use
+        self.is_closing = False  # no fault counts any more: only what is to be removed is left to do
 
     @property
     def is_idle(self) -> bool:
@@ -64,7 +65,7 @@ class Outgoing:
 
     def doubt(self) -> None:
         """A server says only "failure" when its disk is full: ask, before anything is removed that makes room."""
-        if wire.STATVFS in self.session.extensions and self.fault is None:
+        if wire.STATVFS in self.session.extensions and self.fault is None and not self.is_closing:
             self.ask(wire.EXTENDED, wire.string(wire.STATVFS) + wire.string(self.base), self._judge)
 
     def clean_up(self, path: bytes) -> None:
@@ -72,7 +73,7 @@ class Outgoing:
         self.ask(wire.REMOVE, wire.string(path), lambda _kind, _body: None)
 
     def _judge(self, kind: int, body: memoryview) -> None:
-        if kind != wire.EXTENDED_REPLY:
+        if kind != wire.EXTENDED_REPLY or self.is_closing:
             return  # it cannot tell either: the failure stays that item's own
         found = wire.take_file_system(body)
         where = f"the target `{display(self.base)}` on `{self.session.name}`"

@@ -108,7 +108,7 @@ class SftpWriter:
         for item in group:
             if item.problem is None:
                 item.discard()
-        shared.fault = None  # it was told, and does not keep anything from being removed
+        shared.fault, shared.is_closing = None, True
         with suppress(EndpointUnavailable):  # as above
             shared.until(lambda: shared.is_idle)
 
