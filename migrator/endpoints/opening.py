@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from migrator.domain.plan import EndpointSpec
+from migrator.endpoints.connecting import connector_for
 from migrator.endpoints.contract import Endpoint
+from migrator.endpoints.local_endpoint import LocalEndpoint
+from migrator.endpoints.sftp_endpoint import SftpEndpoint
 from migrator.errors import Refused
 
 
@@ -14,17 +17,11 @@ def open_endpoint(spec: EndpointSpec, endpoints: Mapping[str, EndpointSpec]) -> 
 
     `endpoints` are all endpoints of the plan by name, for jump hosts. Refused for what is not carried out yet.
     """
-    # Each way is imported only when it is taken: paramiko alone costs a third of a second.
     if spec.is_local:
-        from migrator.endpoints.local_endpoint import LocalEndpoint
-
         return LocalEndpoint(spec)
     if spec.lane == "agent":
         raise Refused(
             f"endpoint `{spec.name}`: `lane: agent` is not carried out yet",
             hint="use `lane: auto` or `lane: sftp`",
         )
-    from migrator.endpoints.connecting import connector_for
-    from migrator.endpoints.sftp_endpoint import SftpEndpoint
-
     return SftpEndpoint(spec, connector_for(spec, endpoints))

@@ -20,6 +20,7 @@ MAY_WRITE = {
     "endpoints/openssh_child.py": "a connector's private folder",
     "endpoints/openssh_command.py": "a connector's private folder",
     "endpoints/paramiko_trust.py": "a connector's private folder",
+    "endpoints/sftp_lease.py": "asks a server to rename",
     "endpoints/sftp_writer.py": "asks a server to rename",
     "journal": "the state folder",
     "demo": "a provider of our own in a folder of its own",
