@@ -48,7 +48,7 @@ Exit codes:
 """
 
 # In the order in which `--help` lists them: the way of a wave, then what serves all the time.
-_COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
+COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("plan", plan),
     ("run", run),
     ("verify", verify),
@@ -79,7 +79,7 @@ def parse(arguments: list[str]) -> Invocation | int:
 def _application() -> typer.Typer:
     application = typer.Typer(name=NAME, rich_markup_mode=None, pretty_exceptions_enable=False, epilog=EXIT_CODES)
     application.callback()(callback_of(_before_the_command))
-    for name, function in _COMMANDS:
+    for name, function in COMMANDS:
         application.command(name, epilog=EXIT_CODES)(command_of(function))
     for name, does, hint in LATER:
         settings = {"ignore_unknown_options": True}

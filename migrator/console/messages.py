@@ -22,7 +22,12 @@ def labelled(label: str, text: str) -> Text:
 
 
 def show(pen: Console, text: Text | str) -> None:
-    """Print one line as it is: never folded, so that it can be copied whole."""
+    """Print a sentence: folded between words where the terminal ends, never within a word."""
+    pen.print(text, overflow="ignore", crop=False)
+
+
+def show_whole(pen: Console, text: Text) -> None:
+    """Print one line that is never folded, so that a command can be copied from it."""
     pen.print(text, soft_wrap=True)
 
 
@@ -35,7 +40,7 @@ def show_error(pen: Console, message: str, hint: str | None, details: Sequence[s
         show(pen, f"  and {count_text(len(details) - _DETAILS)} more")
     if hint is not None:
         show(pen, "")
-        show(pen, labelled("hint", hint))
+        show_whole(pen, labelled("hint", hint))
 
 
 def show_failure(pen: Console, error: MigratorError) -> None:
@@ -47,7 +52,7 @@ def show_failure(pen: Console, error: MigratorError) -> None:
         place = f"{complaint.file}:{complaint.line}:{complaint.column}"
         show(pen, Text.assemble((printable(place), "bold"), ": ", printable(complaint.message)))
         if complaint.hint:
-            show(pen, Text("  ").append_text(labelled("hint", complaint.hint)))
+            show_whole(pen, Text("  ").append_text(labelled("hint", complaint.hint)))
     show(pen, "")
     show_error(pen, error.message, error.hint)
 
@@ -59,14 +64,14 @@ def show_findings(pen: Console, findings: Iterable[Finding]) -> None:
         who = f"{finding.application}: " if finding.application else ""
         show(pen, labelled(finding.severity, f"{who}{finding.sentence}"))
         if finding.hint is not None:
-            show(pen, Text("  ").append_text(labelled("hint", finding.hint)))
+            show_whole(pen, Text("  ").append_text(labelled("hint", finding.hint)))
 
 
 def show_next(pen: Console, command: str | None) -> None:
     """The command to type next."""
     if command is not None:
         show(pen, "")
-        show(pen, labelled("next", command))
+        show_whole(pen, labelled("next", command))
 
 
 def many(count: int, one: str, more: str) -> str:

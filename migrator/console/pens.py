@@ -10,7 +10,7 @@ from rich.console import Console
 from migrator.console.output import Output
 
 # Where nobody looks (a pipe, a file), nothing is folded or cut to the width of a terminal.
-_UNSEEN_COLUMNS = 240
+_UNSEEN_COLUMNS = 10_000
 
 
 def pen_for(output: Output, *, no_color: bool) -> Console:

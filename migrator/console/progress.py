@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from migrator.console.messages import show, show_whole
 from migrator.console.meter import Meter, Reading
 from migrator.console.sentences import Sentences, progress_parts
 from migrator.console.wording import duration_text, printable
@@ -21,6 +22,7 @@ from migrator.domain.events import BytesMoved, Event, Note, ScanProgress, StepEn
 _REFRESH_HERTZ = 5
 _BAR_COLUMNS = 20
 _STEP_COLUMNS = 11  # `switch-over`
+_PROMPT = "$ "  # a command that can be copied
 # These only move the figures below.
 _FIGURES = (BytesMoved, ScanProgress, StepStarted, WorkFound)
 
@@ -54,11 +56,12 @@ class LiveProgress:
         if not isinstance(event, _FIGURES):
             text = self._sentences.of(event)
             if text is not None:
-                self._pen.print(Text(text, style=_style_of(event)), soft_wrap=True)
+                show(self._pen, Text(text, style=_style_of(event)))
 
     def say(self, text: str) -> None:
         """Let one line scroll by."""
-        self._pen.print(Text(printable(text)), soft_wrap=True)
+        line = Text(printable(text))
+        (show_whole if text.startswith(_PROMPT) else show)(self._pen, line)
 
     def _drawing(self) -> RenderableType:
         readings = self._meter.readings()

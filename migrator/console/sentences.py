@@ -19,6 +19,7 @@ from migrator.domain.events import (
 
 # How many items by name an application may put on the screen; the journal has them all.
 NAMED_ITEMS = 10
+_DONE = {"apply": "applied", "undo": "undone"}
 _SILENT_SECONDS = 20.0
 
 
@@ -50,7 +51,9 @@ class Sentences:
     def _effect(self, event: EffectNoted) -> str | None:
         if event.verb == "probe" and not self._is_verbose:
             return None
-        return f"{event.application}: {event.effect}: {event.verb}: {event.answer}"
+        if event.answer == "done":
+            return f"{event.application}: {event.effect} {_DONE.get(event.verb, event.verb)}"
+        return f"{event.application}: {event.effect}: {event.verb} says: {event.answer}"
 
     def _item(self, event: ItemChanged) -> str | None:
         if event.state is not Class.FAILED and not (self._is_verbose and event.reason):

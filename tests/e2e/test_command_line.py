@@ -45,15 +45,6 @@ def test_help_names_every_command() -> None:
     assert "..." not in listing  # no sentence is cut at 80 columns
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_s_help_has_the_exit_codes_and_the_common_options(command: str) -> None:
-    shown = run([command, "--help"], clean_environment(), 0).stdout
-    codes = re.findall(r"^    (\d+) +\S", shown, re.MULTILINE)
-    assert codes == ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "130"]
-    for option in ("--state", "--json", "--verbose", "--no-color"):
-        assert option in shown
-
-
 def test_help_loads_nothing_that_only_commands_need() -> None:
     finished = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "migrator", "--help"],

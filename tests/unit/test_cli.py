@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ import pytest
 import migrator
 from migrator.__main__ import main
 from migrator.bootstrap import PreviewOptions, RunOptions, Selection
+from migrator.cli.app import COMMANDS
+from migrator.cli.later import LATER
 from migrator.domain.entries import Class, Item, Kind
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.reports import Finding, PlannedApplication, PlanReport, WaveReport
@@ -202,6 +205,15 @@ def test_wrong_usage_has_an_error_and_a_hint(
     assert blank == ""
     assert hint_line.startswith("hint: ")
     assert hint in hint_line
+
+
+@pytest.mark.parametrize("command", [name for name, _ in COMMANDS] + [name for name, _, _ in LATER])
+def test_every_help_has_the_exit_codes_and_the_common_options(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert re.findall(r"^    (\d+) +\S", shown, re.MULTILINE) == [*map(str, range(13)), "130"]
+    for option in ("--state", "--json", "--verbose", "--no-color"):
+        assert option in shown
 
 
 @pytest.mark.parametrize("name", ["fall-back", "decommission", "report", "audit"])
