@@ -124,12 +124,12 @@ class TestSession:
     def test_carries_bytes_through_many_key_exchanges(
         self, name: Name, account: Account, client_key: ClientKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(paramiko.packet.Packetizer, "REKEY_BYTES", 400 * 1024)
+        monkeypatch.setattr(paramiko.packet.Packetizer, "REKEY_BYTES", 1 << 20)
         content = os.urandom(3 << 20)
         file = account.data / f"content-{name}"
         file.write_bytes(content)
         size = 32 * 1024
-        with running_sshd(Setup(account, client_key, lines=("RekeyLimit 600K",))) as sshd:
+        with running_sshd(Setup(account, client_key, lines=("RekeyLimit 1M",))) as sshd:
             path = str(file) if account.jail is None else str(account.data / file.name)
             connector = connector_for(sshd.endpoint(name), {})
             channel = open_session(connector, shaken)
@@ -257,14 +257,6 @@ class TestCommands:
         done = connector.run(["sh", "-c", script], 20)
         assert (done.status, len(done.stdout), len(done.stderr)) == (0, OUTPUT_LIMIT_BYTES, OUTPUT_LIMIT_BYTES)
         assert connector.run(["yes"], 1).status is None
-
-    def test_commands_end_while_keys_are_exchanged(self, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-        # The server closes the channel while our key exchange is under way: paramiko's dead-lock 822.
-        monkeypatch.setattr(paramiko.packet.Packetizer, "REKEY_BYTES", 24 * 1024)
-        connector = connector_for(sshd.endpoint("paramiko"), {})
-        for _ in range(20):
-            assert connector.run(["head", "-c", "60000", "/dev/zero"], 10).status == 0
-        connector.close()
 
     def test_an_unreachable_host_raises(self, name: Name, sshd: Sshd) -> None:
         connector = connector_for(changed(sshd.endpoint(name), port=free_port()), {})
