@@ -8,13 +8,16 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import paramiko
 import pytest
 
 from migrator.demo.provider import USER, Provider, make_key
+from migrator.domain.entries import Entry
+from migrator.domain.plan import Connector, EndpointSpec, Ssh
+from migrator.endpoints.opening import open_endpoint
 
 
 class Place:
@@ -353,3 +356,44 @@ def test_nonsense_ends_the_session(place: Place, packet: bytes) -> None:
         channel.sendall(packet)
         channel.settimeout(20)
         assert channel.recv(1) == b""
+
+
+@pytest.mark.parametrize("connector", ["openssh", "paramiko"])
+def test_our_own_lane_reads_and_writes_there(place: Place, connector: Connector) -> None:
+    key = bytes(range(32))
+    contents = {b"large": os.urandom(700_000), b"empty": b"", b"caf\xe9": b"latin-1"}
+    for name, content in contents.items():
+        Path(os.fsdecode(os.fsencode(place.root) + b"/" + name)).write_bytes(content)
+    (place.root / "folder").mkdir()
+    (place.root / "folder" / "link").symlink_to("../large")
+    with place.provider(is_writable=True) as provider:
+        ssh = Ssh(
+            host="127.0.0.1",
+            port=provider.port,
+            user=USER,
+            identity_file=place.client_key_file,
+            host_keys=(provider.host_key,),
+        )
+        spec = EndpointSpec("provider", ssh, connector=connector, lane="sftp")
+        with closing(open_endpoint(spec, {"provider": spec})) as endpoint:
+            with closing(endpoint.source(b"/")) as source:
+                seen = {each.path: each for block in source.scan() for each in block if isinstance(each, Entry)}
+                assert seen.keys() == {b"", *contents, b"folder", b"folder/link"}
+                assert seen[b"folder/link"].link == b"../large"
+                read = dict.fromkeys(contents, b"")
+                for piece in source.read([seen[name] for name in contents]):
+                    assert piece.problem is None, piece.reason
+                    read[piece.entry.path] += piece.data
+                assert read == contents
+            with closing(endpoint.target(b"/arrived", key)) as target:
+                target.make_root()
+                with closing(target.writer(frozenset({"mode", "times"}))) as writer:
+                    writer.begin(seen[b"large"])
+                    writer.write(contents[b"large"])
+                    writer.finish(seen[b"large"])
+                    writer.link(seen[b"folder/link"])
+                    assert [landed.problem for landed in writer.commit()] == [None, None]
+    arrived = place.root / "arrived"
+    assert (arrived / "large").read_bytes() == contents[b"large"]
+    assert int((arrived / "large").stat().st_mtime) == int((place.root / "large").stat().st_mtime)
+    assert os.readlink(arrived / "folder" / "link") == "../large"
