@@ -170,6 +170,7 @@ class _Composer:
         key = self._scalar(event, loc)
         if event.implicit[0] and key == "<<":
             self._complain(event, "merges (`<<`) are not allowed in a plan", "write the keys out")
+            self.document.spoiled.add(loc[:-1])
             return None
         if key in found:
             first = self.document.keys[*loc[:-1], key]

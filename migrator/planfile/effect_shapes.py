@@ -157,6 +157,6 @@ class CheckShape(Mapping):
     model_config = ConfigDict(json_schema_extra=_ONE_KEY)
 
     http: HttpCheck | None = Field(default=None, description="Ask an HTTP address.")
-    same_output: Annotated[SameOutput, Short("command", list)] | None = Field(
+    same_output: Annotated[SameOutput, Short("command")] | None = Field(
         default=None, description="Compare what a command prints on both sides: an argument list, or a mapping."
     )

@@ -31,8 +31,9 @@ def endpoint_rules(plan: At) -> Iterator[Problem]:
 def _one_transport(endpoint: At) -> Iterator[Problem]:
     if not isinstance(endpoint.value, dict):
         return
-    is_local = endpoint.key("local").text() == "true"
-    if endpoint.key("ssh").is_there == is_local:
+    local = endpoint.key("local").text("false")
+    is_local = local == "true"
+    if local in {"true", "false"} and endpoint.key("ssh").is_there == is_local:
         message = "an endpoint is either `ssh` or `local: true`"
         yield Problem(endpoint.loc, f"{message}, not both" if is_local else message, "keep one of the two", of_key=True)
     if is_local:

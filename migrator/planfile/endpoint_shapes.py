@@ -94,7 +94,7 @@ class LimitsShape(Mapping):
 class EndpointShape(Mapping):
     """A host reached by one transport: either `ssh` or `local: true`."""
 
-    ssh: Annotated[SshShape, Short("alias", str)] | None = Field(
+    ssh: Annotated[SshShape, Short("alias")] | None = Field(
         default=None, description="How to reach the host: an alias of ~/.ssh/config, or a mapping."
     )
     local: Flag = Field(default=False, description="`true`: the endpoint is this machine.")

@@ -153,9 +153,9 @@ def _as_share(value: object) -> float:
 
 def _as_date(value: object) -> dt.date:
     text = as_text(value)
+    if not _DATE.fullmatch(text):
+        raise wrong(f"must be a day, not {quoted(text)}", "write year, month, day: `2018-07-14`")
     try:
-        if not _DATE.fullmatch(text):
-            raise wrong(f"must be a day, not {quoted(text)}", "write year, month, day: `2018-07-14`")
         return dt.date.fromisoformat(text)
     except ValueError as error:
         raise wrong(

@@ -22,7 +22,6 @@ class Short:
     """Marks a mapping that may be written as one value: that of `key`."""
 
     key: str
-    written_as: type[str | list[str]]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """The mapping, or the value on its own."""
@@ -35,7 +34,7 @@ class Short:
         return {"anyOf": [{name: own[name] for name in own if name not in {"description", "default"}}, inner]}
 
     def _spell_out(self, value: object) -> object:
-        return {self.key: value} if isinstance(value, self.written_as) else value
+        return value if isinstance(value, dict) else {self.key: value}
 
 
 def keys_of(shape: type[Mapping]) -> dict[str, FieldInfo]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from migrator.planfile.composing import Loc
+from migrator.planfile.fields import NAME
 from migrator.planfile.finding import At, Problem, applications_of, datasets_of
 from migrator.planfile.remarks import did_you_mean, quoted
 
@@ -20,8 +22,8 @@ def location_rules(plan: At) -> Iterator[Problem]:
     for _, dataset in datasets_of(plan):
         for role in _ROLES:
             location = dataset.key(role)
-            name, colon, path = location.text().partition(":")
-            if not colon or not name or not path:
+            name, _, path = location.text().partition(":")
+            if not path or not re.fullmatch(NAME, name):
                 continue
             if name not in endpoints:
                 hint = did_you_mean(name, endpoints, "name it in `endpoints`")

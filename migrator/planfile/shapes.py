@@ -55,7 +55,7 @@ class BandwidthShape(Mapping):
 
 
 class CalendarShape(Mapping):
-    """Days and hours that count for all waves."""
+    """What the days and hours of the year allow."""
 
     closed: list[Date] = Field(default=[], description="Days on which no cutover begins.")
     bandwidth: list[BandwidthShape] = Field(default=[], description="The bandwidth timetable.")
@@ -142,7 +142,7 @@ class ApplicationShape(Mapping):
     )
     checks: list[CheckShape] = Field(default=[], description="Smoke tests before and after the switch.")
     switch: list[SwitchShape] = Field(default=[], description="What sends users to the target, in order.")
-    soak: Annotated[SoakShape, Short("seconds", str)] = Field(
+    soak: Annotated[SoakShape, Short("seconds")] = Field(
         default=SoakShape(), description="Time observed after the switch, before `accept`: `48h`, or a mapping."
     )
     verify_under_freeze: Literal["all", "changed"] = Field(

@@ -37,7 +37,12 @@ def _position(document: Document, detail: ErrorDetails) -> tuple[Loc, bool]:
     loc: Loc = detail["loc"]
     if len(loc) > 1 and loc[-1] == _KEY_MARK and loc not in document.values:
         return loc[:-1], True
-    return loc, detail["type"] == "extra_forbidden"
+    if detail["type"] in {"extra_forbidden", "missing"}:
+        return loc, detail["type"] == "extra_forbidden"
+    # A mapping in its short form: pydantic names a key that was not written.
+    while loc and loc not in document.values:
+        loc = loc[:-1]
+    return loc, False
 
 
 def _sentence(detail: ErrorDetails, loc: Loc, *, of_key: bool) -> tuple[str, str]:
@@ -51,10 +56,10 @@ def _sentence(detail: ErrorDetails, loc: Loc, *, of_key: bool) -> tuple[str, str
     if kind == COMPLAINT:
         return f"{label} {context['message']}", context["hint"]
     if kind == "literal_error":
-        return _unknown_word(label, str(detail["input"]), str(context["expected"]))
+        return _unknown_word(label, detail["input"], str(context["expected"]))
     if kind in _WANTED:
         wanted, hint = _WANTED[kind]
-        return f"{label} must be {wanted}, not {_found(detail['input'])}", hint
+        return _not_wanted(label, wanted, detail["input"]), hint
     return f"{label}: {detail['msg']}", "see the plan reference"
 
 
@@ -72,18 +77,16 @@ def _missing_key(loc: Loc) -> tuple[str, str]:
     return f"{quoted(key)} is missing", f"add {quoted(key)}: {meaning or 'it is required'}".rstrip(".")
 
 
-def _unknown_word(label: str, word: str, expected: str) -> tuple[str, str]:
+def _unknown_word(label: str, word: object, expected: str) -> tuple[str, str]:
     words = [part.strip("' ") for part in expected.replace(" or ", ", ").split(",")]
-    message = f"{label} must be one of {listed(words)}, not {quoted(word) if word else 'empty'}"
-    return message, did_you_mean(word, words, "choose one of them")
+    return _not_wanted(label, f"one of {listed(words)}", word), did_you_mean(str(word), words, "choose one of them")
 
 
-def _found(value: object) -> str:
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, dict):
-        return "a mapping"
-    return quoted(str(value)) if value else "empty"
+def _not_wanted(label: str, wanted: str, found: object) -> str:
+    if found == "":
+        return f"{label} is empty, and must be {wanted}"
+    kind = "a list" if isinstance(found, list) else "a mapping" if isinstance(found, dict) else quoted(str(found))
+    return f"{label} must be {wanted}, not {kind}"
 
 
 def _label(loc: Loc) -> str:
