@@ -110,6 +110,11 @@ class TestSession:
         channel.close()
         assert connector.peer.startswith("OpenSSH")
 
+    def test_takes_the_fast_cipher_first(self, name: Name, connector: Connector, sshd: Sshd) -> None:
+        open_session(connector, shaken)
+        has_aes = " aes" in Path("/proc/cpuinfo").read_text()
+        assert ("client->server cipher: aes128-gcm@openssh.com" in sshd.log()) == (has_aes or name == "paramiko")
+
     @pytest.mark.root
     @pytest.mark.skipif(os.geteuid() != 0, reason="a jail needs root")
     def test_works_without_a_shell_in_a_jail(self, name: Name, account: Account, client_key: ClientKey) -> None:
@@ -311,12 +316,18 @@ class TestHostKeys:
             open_session(connector, shaken)
             connector.close()
 
-    def test_a_known_hosts_file_serves_too(self, name: Name, sshd: Sshd, tmp_path: Path) -> None:
-        known_hosts = tmp_path / "known hosts"  # the space is meant
+    def test_a_known_hosts_file_serves_too_and_paths_may_be_awkward(
+        self, name: Name, sshd: Sshd, tmp_path: Path
+    ) -> None:
+        known_hosts = tmp_path / "known %h hosts"  # as awkward as meant
+        identity = tmp_path / "my %h key"
+        identity.write_bytes(sshd.setup.client_key.private.read_bytes())
+        identity.chmod(0o600)
         known_hosts.write_text(f"@cert-authority *.example {sshd.host_key}\n[127.0.0.1]:{sshd.port} {sshd.host_key}\n")
         subprocess.run(["ssh-keygen", "-q", "-H", "-f", known_hosts], check=True, stderr=subprocess.DEVNULL)
         assert "127.0.0.1" not in known_hosts.read_text()
-        connector = connector_for(changed(sshd.endpoint(name), host_keys=(), known_hosts=known_hosts), {})
+        spec = changed(sshd.endpoint(name), host_keys=(), known_hosts=known_hosts, identity_file=identity)
+        connector = connector_for(spec, {})
         open_session(connector, shaken)
         connector.close()
 
