@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_after_the_switch_a_difference_is_only_reported(move: Move, cli: Cli) ->
     flip_a_byte(move.target / "sizes" / "4096")
     content = (move.target / "sizes" / "4096").read_bytes()
     cli("verify", expect=3)
-    cli("run", "--yes", expect=0)
+    cli("run", "--yes", expect=3)
     assert (move.target / "sizes" / "4096").read_bytes() == content, "users may have written it"
 
 
@@ -83,7 +84,9 @@ def test_verify_sees_more_than_content(fault: str, move: Move, cli: Cli) -> None
 def test_what_exists_only_at_the_target_is_foreign_and_stays(move: Move, cli: Cli) -> None:
     cli("run", "--until", "verified", "--yes")
     stranger = move.target / "empty" / "stranger"
+    before = stranger.parent.stat()
     stranger.write_text("somebody else's")
+    os.utime(stranger.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
     cli("verify")
     assert cli.applications()[NAME]["foreign"] == 1
     cli("run", "--yes")

@@ -38,7 +38,7 @@ def end_of(word: str, server: Sshd) -> Mapped:
 def run_and_kill(cli: Cli, chance: random.Random) -> tuple[list[dict[str, Any]], bool]:
     """Start the run and kill it after some of its lines; what it had said, and whether it was still at work."""
     said = []
-    after = chance.choice([chance.randint(0, 12), chance.randint(0, 2000), chance.randint(0, 6000)])
+    after = chance.choice([chance.randint(0, 12), chance.randint(0, 2 * FILES // KILLS)])
     with cli.started("run", "--yes", "--json") as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -58,13 +58,13 @@ def files_acknowledged(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("way", ["local to local", "openssh to local", "local to paramiko"])
+@pytest.mark.parametrize("way", ["local-to-local", "openssh-to-local", "local-to-paramiko"])
 def test_killed_again_and_again_it_ends_in_the_same_tree(
     way: str, sshd: Sshd, account: Account, ground: Path, tmp_path: Path
 ) -> None:
     source, target = ground / "source", ground / "target"
     plant(source, account)
-    source_end, target_end = (end_of(word, sshd) for word in way.split(" to "))
+    source_end, target_end = (end_of(word, sshd) for word in way.split("-to-"))
     move = Move(tmp_path, source, target, source_end, target_end)
     cli = move.cli()
     chance = random.Random(way)
@@ -77,14 +77,12 @@ def test_killed_again_and_again_it_ends_in_the_same_tree(
         for event in files_acknowledged(events):
             assert event["path_b64"] not in durable, f"{event['path']} was durable, and was sent again"
             durable.add(event["path_b64"])
-        if not was_at_work:
-            break
     outcome = cli("run", "--yes", "--json", timeout_seconds=120)
 
     assert durable.isdisjoint(event["path_b64"] for event in files_acknowledged(outcome.lines()))
-    assert kills >= 3, "the run was over before it could be killed"
+    assert kills > KILLS // 2, "the run was over before it could be killed"
     assert cli.phases() == {NAME: "switched-over"}
-    assert differences(source, target, nanoseconds=way == "local to local") == []
+    assert differences(source, target, nanoseconds=way == "local-to-local") == []
     assert move.is_switched_over
     assert {item["class"] for item in cli.items()} == {"verified"}
     assert list(ground.rglob(".migrator-[0-9a-f]*-*")) == [], "temp files stayed behind"

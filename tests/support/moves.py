@@ -76,7 +76,9 @@ def give(root: Path, account: Account) -> None:
     owner = account.data.stat()
     for folder, folders, files in os.walk(os.fsencode(root)):
         for path in (folder, *(os.path.join(folder, name) for name in folders + files)):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+            # Also a chown that changes nothing is a change, to those who look at ctime.
+            if os.lstat(path).st_uid != owner.st_uid:
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def footprint(root: Path) -> dict[bytes, tuple[int, int, int, int]]:
