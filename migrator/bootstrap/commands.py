@@ -176,12 +176,12 @@ def export(plan: Plan, state: Path) -> Iterator[tuple[str, Item]]:
 
 
 def _judged(report: ApplicationReport) -> ApplicationReport:
-    """The report, with the exit code that unproven items at or beyond `verified` call for."""
+    """The report, with the exit code for failed items and, at or beyond `verified`, for any that is not proven."""
     if report.exit_code:
         return report
-    open_items = sum(report.tally.of(state) for state in (Class.PENDING, Class.ACKNOWLEDGED, Class.FAILED))
-    is_unproven = report.phase.is_at_least(Phase.VERIFIED) and open_items > 0
-    if not is_unproven:
+    failed = report.tally.of(Class.FAILED)
+    unproven = failed + report.tally.of(Class.PENDING) + report.tally.of(Class.ACKNOWLEDGED)
+    if not (unproven if report.phase.is_at_least(Phase.VERIFIED) else failed):
         return report
-    error = f"{open_items} items are not verified"
+    error = f"{failed} items failed" if failed else f"{unproven} items are not verified"
     return replace(report, exit_code=_INCOMPLETE, error=error, hint="`migrator export` lists every item")

@@ -38,8 +38,9 @@ _COPIED = """
 # A digest that was recorded while copying stays; only one that is missing is filled in.
 _VERIFIED = """
     UPDATE item SET state = 'verified', reason = NULL, verified_seq = ?, verified_by = ?, sha256 = coalesce(sha256, ?)
-    WHERE dataset = ? AND path = ?
-        AND (state IN ('acknowledged', 'verified') OR (state = 'failed' AND target_kind = kind AND copied_seq IS NOT NULL))
+    WHERE dataset = ? AND path = ? AND (
+        state IN ('acknowledged', 'verified') OR (state = 'failed' AND target_kind = kind AND copied_seq IS NOT NULL)
+    )
 """
 
 _FAILED = """

@@ -27,18 +27,18 @@ def pass_over(scene: Scene, carry: Callable[[Course], ScanRecord]) -> list[Talli
         carry(course)
         tallies.append(course.tallies)
     scene.journal.mark(_UNDER_WAY, None)
-    _refuse_failures(scene, tallies)
+    _refuse_failures(tallies)
     return tallies
 
 
-def _refuse_failures(scene: Scene, tallies: list[Tallies]) -> None:
+def _refuse_failures(tallies: list[Tallies]) -> None:
     failures = [failure for each in tallies for failure in each.failures]
     count = sum(each.failed for each in tallies)
     if count:
         named = ", ".join(f"`{display(path) or '.'}` ({reason})" for path, reason in failures[:3])
         more = f" and {count - 3} more" if count > 3 else ""
         raise Incomplete(
-            f"`{scene.application.name}`: {count} items failed: {named}{more}",
+            f"{count} items failed: {named}{more}",
             hint="`migrator export` lists them all; mend or exclude them, then type the same command again",
             details=tuple(f"{display(path) or '.'}: {reason}" for path, reason in failures),
         )

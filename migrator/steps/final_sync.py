@@ -14,6 +14,6 @@ def final_sync(scene: Scene) -> None:
     vanished = sum(each.vanished for each in tallies)
     if vanished:
         raise Incomplete(
-            f"`{scene.application.name}`: {vanished} files vanished although the source is frozen",
+            f"{vanished} files vanished although the source is frozen",
             hint="find out what still deletes there; the same command then goes on",
         )

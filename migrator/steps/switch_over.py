@@ -37,7 +37,7 @@ def guard(scene: Scene) -> None:
     doubts = [line for crossing in scene.crossings() for line in unproven(crossing, freeze_seq)]
     if doubts:
         raise Refused(
-            f"`{scene.application.name}`: not everything is proven: {in_words(doubts)}",
+            f"not everything is proven: {in_words(doubts)}",
             hint="the next run copies and verifies what is missing",
             details=tuple(doubts),
         )
@@ -48,7 +48,7 @@ def guard(scene: Scene) -> None:
     ]
     if changes:
         raise SourceMoved(
-            f"`{scene.application.name}`: the source changed after the freeze: {in_words(changes)}",
+            f"the source changed after the freeze: {in_words(changes)}",
             hint="find out what still writes there; the next run repeats the final sync and the verification",
             details=tuple(changes),
         )

@@ -29,11 +29,11 @@ def verify_under_freeze(scene: Scene) -> None:
     moved = [line for crossing, each in found for line in _named(crossing, each.moved_on)]
     if moved:
         raise SourceMoved(
-            f"`{scene.application.name}`: the source changed after the freeze: {in_words(moved)}",
+            f"the source changed after the freeze: {in_words(moved)}",
             hint="find out what still writes there; the next run repeats the final sync and the verification",
             details=tuple(moved),
         )
-    refuse_differences(scene, differences(found))
+    refuse_differences(differences(found))
 
 
 def verify_now(scene: Scene, *, both_sides: bool) -> None:
@@ -50,7 +50,7 @@ def verify_now(scene: Scene, *, both_sides: bool) -> None:
         found.append((crossing, verify(crossing, since_seq, read_source=both_sides)))
     scene.journal.mark(_SINCE, None)
     moved = [line for crossing, each in found for line in _named(crossing, each.moved_on)]
-    refuse_differences(scene, differences(found) + changed + moved)
+    refuse_differences(differences(found) + changed + moved)
 
 
 def differences(found: Sequence[tuple[Crossing, Findings]]) -> list[str]:
@@ -58,11 +58,11 @@ def differences(found: Sequence[tuple[Crossing, Findings]]) -> list[str]:
     return [line for crossing, each in found for line in _named(crossing, each.differs)]
 
 
-def refuse_differences(scene: Scene, lines: Sequence[str]) -> None:
+def refuse_differences(lines: Sequence[str]) -> None:
     """Raise Incomplete when there are any."""
     if lines:
         raise Incomplete(
-            f"`{scene.application.name}`: {len(lines)} differences: {in_words(lines)}",
+            f"{len(lines)} differences: {in_words(lines)}",
             hint="before the switch the next run copies these again; after it they are only reported",
             details=tuple(lines),
         )
