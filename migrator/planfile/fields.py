@@ -199,7 +199,8 @@ def _as_timezone(value: object) -> str:
     try:
         zoneinfo.ZoneInfo(text)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        hint = did_you_mean(text, sorted(zoneinfo.available_timezones()), "for instance `Europe/Paris`, or `UTC`")
+        near = sorted(name for name in zoneinfo.available_timezones() if name[0] == text[0].upper())
+        hint = did_you_mean(text, near, "for instance `Europe/Paris`, or `UTC`")
         raise wrong(f"must be a time zone of the IANA database, not {quoted(text)}", hint) from error
     return text
 

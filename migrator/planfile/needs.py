@@ -13,13 +13,14 @@ _MOST_CYCLES = 20
 def cycles(needs: Needs) -> Iterator[list[str]]:
     """Circles, each as a path that ends where it begins; every name is in one of them at most."""
     left = dict(needs)
+    place = {name: index for index, name in enumerate(needs)}
     for _ in range(_MOST_CYCLES):
         try:
             graphlib.TopologicalSorter(left).prepare()
         except graphlib.CycleError as error:
             # graphlib gives the path from what is needed to who needs it.
             path = list(reversed(error.args[1]))
-            yield _from_first(path, list(needs))
+            yield _from_first(path[:-1], place)
             for name in path:
                 left[name] = frozenset()
         else:
@@ -47,8 +48,7 @@ def ordered(needs: Needs) -> list[str]:
     return found
 
 
-def _from_first(path: list[str], order: list[str]) -> list[str]:
-    ring = path[:-1]
-    start = ring.index(min(ring, key=order.index))
+def _from_first(ring: list[str], place: dict[str, int]) -> list[str]:
+    start = ring.index(min(ring, key=lambda name: place[name]))
     turned = ring[start:] + ring[:start]
     return [*turned, turned[0]]

@@ -15,7 +15,7 @@ from migrator.errors import Complaint, PlanInvalid
 MOST_COMPLAINTS = 500
 _LONGEST_QUOTE = 80
 _LONGEST_WORD = 40
-_MOST_NAMES = 1000
+_MOST_NAMES = 400
 
 
 class Place(NamedTuple):
