@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import selectors
 import shlex
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -14,9 +11,10 @@ from pathlib import Path
 
 from migrator.domain.entries import display
 from migrator.domain.plan import EndpointSpec
+from migrator.endpoints.anonymous_file import AnonymousFile
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
 from migrator.endpoints.openssh_child import SshChild
-from migrator.endpoints.openssh_command import write_known_hosts
+from migrator.endpoints.openssh_command import pins_of
 from migrator.endpoints.openssh_log import diagnose
 from migrator.endpoints.ssh_route import check_identity, check_names, host_of
 from migrator.errors import MigratorError
@@ -74,9 +72,8 @@ class OpensshConnector:
         self._route = (*jumps, spec)
         for each in self._route:
             check_names(each)
-        self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._private: Path | None = None
+        self._pins: list[AnonymousFile | None] | None = None
         self._channels: set[OpensshChannel] = set()
         self._banner: bytes | None = None
 
@@ -113,13 +110,14 @@ class OpensshConnector:
             self._channels.discard(channel)
 
     def close(self) -> None:
-        """End every ssh and remove the private folder."""
+        """End every ssh."""
         with self._lock:
-            channels, private, self._private = tuple(self._channels), self._private, None
+            channels, pins, self._pins = tuple(self._channels), self._pins, None
         for channel in channels:
             channel.close()
-        if private is not None:
-            shutil.rmtree(private)
+        for file in pins or ():
+            if file is not None:
+                file.close()
 
     def _outcome(self, child: SshChild, timeout_seconds: float) -> Completed:
         deadline = time.monotonic() + timeout_seconds
@@ -135,15 +133,14 @@ class OpensshConnector:
     def _start(self, *ending: str) -> SshChild:
         for spec in self._route:
             check_identity(spec)
-        return SshChild(self._route, self._folder(), next(self._numbers), ending)
+        return SshChild(self._route, self._pinned(), ending)
 
-    def _folder(self) -> Path:
+    def _pinned(self) -> list[Path | None]:
         with self._lock:
-            if self._private is None:
-                private = Path(tempfile.mkdtemp(prefix="migrator-ssh-"))
-                write_known_hosts(self._route, private)
-                self._private = private
-            return self._private
+            if self._pins is None:
+                texts = [pins_of(spec) for spec in self._route]
+                self._pins = [AnonymousFile(text.encode()) if text is not None else None for text in texts]
+            return [file.path if file is not None else None for file in self._pins]
 
 
 def _read_until(child: SshChild, deadline: float) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from migrator.domain.plan import EndpointSpec
+from migrator.endpoints.anonymous_file import AnonymousFile
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES
 from migrator.endpoints.openssh_command import ssh_command, ssh_environment
 from migrator.endpoints.openssh_log import Story
@@ -28,12 +29,14 @@ _TERMINATE_SECONDS = 0.5
 class SshChild:
     """A running ssh in a session of its own, so that a signal from the terminal does not reach it."""
 
-    def __init__(self, route: Sequence[EndpointSpec], folder: Path, number: int, ending: Sequence[str]) -> None:
-        """Start it: `ending` follows the options (`-s -- host sftp`); `number` tells this run's logs from others'."""
-        self._logs = [folder / f"{number}-{hop}.log" for hop in range(len(route))]
+    def __init__(self, route: Sequence[EndpointSpec], pins: Sequence[Path | None], ending: Sequence[str]) -> None:
+        """Start it: `pins` as for `ssh_command`, `ending` follows the options (`-s -- host sftp`)."""
+        self._logs = [AnonymousFile() for _ in route]
+        self._told: list[Story] = []
+        command = [*ssh_command(route, [log.path for log in self._logs], pins), *ending]
         try:
             self._process = subprocess.Popen(
-                [*ssh_command(route, self._logs, folder), *ending],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -52,8 +55,8 @@ class SshChild:
 
     @property
     def stories(self) -> list[Story]:
-        """What each hop's ssh has logged so far."""
-        return [Story(_read(log)) for log in self._logs]
+        """What each hop's ssh has logged so far, or had when it ended."""
+        return self._told or [Story(log.read(_LOG_BYTES)) for log in self._logs]
 
     @property
     def words(self) -> bytes:
@@ -74,7 +77,7 @@ class SshChild:
         self._signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """Close the pipes, see it out, reap it, and remove its logs; may be called twice."""
+        """Close the pipes, see it out, reap it, and forget its logs; may be called twice."""
         self.stdin.close()
         self.stdout.close()
         for seconds, then in ((_GOODBYE_SECONDS, signal.SIGTERM), (_TERMINATE_SECONDS, signal.SIGKILL)):
@@ -83,8 +86,9 @@ class SshChild:
             self._signal(then)
         self._process.wait()
         self._words.hear_out()
+        self._told = self.stories
         for log in self._logs:
-            log.unlink(missing_ok=True)
+            log.close()
 
     def _signal(self, number: signal.Signals) -> None:
         # The group, not the process: a ProxyCommand belongs to it.
@@ -124,11 +128,3 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     with contextlib.suppress(OSError):
         fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     return pipe
-
-
-def _read(log: Path) -> bytes:
-    try:
-        with log.open("rb") as file:
-            return file.read(_LOG_BYTES)
-    except FileNotFoundError:
-        return b""  # that hop's ssh has not begun

@@ -38,31 +38,27 @@ _ALWAYS = (
 _ENVIRONMENT = ("HOME", "USER", "LOGNAME", "PATH", "LANG", "TMPDIR", "SSH_AUTH_SOCK")
 
 
-def ssh_command(route: Sequence[EndpointSpec], logs: Sequence[Path], folder: Path) -> list[str]:
+def ssh_command(route: Sequence[EndpointSpec], logs: Sequence[Path], pins: Sequence[Path | None]) -> list[str]:
     """`ssh` with its options, up to and without `--`, to the last endpoint of `route` by way of the others.
 
-    Each hop's ssh writes its own log, so that a failure can be laid at the right door; `folder` holds the files that
-    `write_known_hosts` made for the same route.
+    For each endpoint of the route: `logs` is where its ssh writes its log, so that a failure can be laid at the right
+    door; `pins` is a known_hosts file with the keys that the plan pins, None where it pins none.
     """
     command: list[str] = []
-    for hop, (spec, log) in enumerate(zip(route, logs, strict=True)):
+    for hop, (spec, log, pinned) in enumerate(zip(route, logs, pins, strict=True)):
         proxy = []
         if hop:
             through = [*command, "-W", _forwarded_to(spec), "--", host_of(route[hop - 1])]
             # ssh expands `%` once on each level; its shell is the /bin/sh that `ssh_environment` names.
             proxy = ["-o", f"ProxyCommand={shlex.join(through).replace('%', '%%')}"]
-        command = ["ssh", "-E", str(log), *_options(spec, _known_hosts(folder, hop)), *proxy]
+        command = ["ssh", "-E", str(log), *_options(spec, pinned), *proxy]
     return command
 
 
-def write_known_hosts(route: Sequence[EndpointSpec], folder: Path) -> None:
-    """Write the pinned keys of each endpoint of `route` into private files below `folder`."""
-    for hop, spec in enumerate(route):
-        keys = pinned_keys(spec)
-        if keys:
-            descriptor = os.open(_known_hosts(folder, hop), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:
-                file.write(known_hosts_lines(host_of(spec), ssh_of(spec).port, keys))
+def pins_of(spec: EndpointSpec) -> str | None:
+    """The known_hosts file for the keys that the plan pins; None when it pins none."""
+    keys = pinned_keys(spec)
+    return known_hosts_lines(host_of(spec), ssh_of(spec).port, keys) if keys else None
 
 
 def ssh_environment(route: Sequence[EndpointSpec]) -> dict[str, str]:
@@ -72,12 +68,12 @@ def ssh_environment(route: Sequence[EndpointSpec]) -> dict[str, str]:
     return {**kept, "SHELL": "/bin/sh", "SSH_ASKPASS_REQUIRE": "never"}
 
 
-def _options(spec: EndpointSpec, pins: Path) -> list[str]:
+def _options(spec: EndpointSpec, pinned: Path | None) -> list[str]:
     ssh = ssh_of(spec)
     options = ["-S", "none", *_as_options(_ALWAYS)]
     if ssh.alias is not None:
         return [*options, "-o", "RemoteCommand=none"]
-    options += ["-F", "none", "-p", str(ssh.port), "-o", "CheckHostIP=no", *_host_key_options(spec, pins)]
+    options += ["-F", "none", "-p", str(ssh.port), "-o", "CheckHostIP=no", *_host_key_options(spec, pinned)]
     if ssh.user is not None:
         options += ["-l", ssh.user]
     if ssh.identity_file is not None:
@@ -87,17 +83,14 @@ def _options(spec: EndpointSpec, pins: Path) -> list[str]:
     return options
 
 
-def _host_key_options(spec: EndpointSpec, pins: Path) -> list[str]:
-    known_hosts = ssh_of(spec).known_hosts
-    keys = pinned_keys(spec)
-    if keys:
-        known_hosts = pins
+def _host_key_options(spec: EndpointSpec, pinned: Path | None) -> list[str]:
+    known_hosts = pinned or ssh_of(spec).known_hosts
     if known_hosts is None:
         return []
     trust = [f"UserKnownHostsFile={_quoted(known_hosts, spec)}", "GlobalKnownHostsFile=/dev/null"]
-    if keys:
+    if pinned is not None:
         # Otherwise a server could come forward with a key of another type, which no line would contradict.
-        trust.append(f"HostKeyAlgorithms={','.join(algorithms_of(keys))}")
+        trust.append(f"HostKeyAlgorithms={','.join(algorithms_of(pinned_keys(spec)))}")
     return _as_options(trust)
 
 
@@ -118,10 +111,6 @@ def _quoted(path: Path, spec: EndpointSpec) -> str:
 def _forwarded_to(spec: EndpointSpec) -> str:
     host, port = host_of(spec), ssh_of(spec).port
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _known_hosts(folder: Path, hop: int) -> Path:
-    return folder / f"known_hosts-{hop}"
 
 
 @functools.cache

@@ -20,6 +20,7 @@ import paramiko.packet
 import pytest
 
 from migrator.domain.plan import EndpointSpec
+from migrator.endpoints import ssh_failures
 from migrator.endpoints.channel import Channel, Connector
 from migrator.endpoints.connecting import connector_for, open_session
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES
@@ -45,6 +46,12 @@ def connector(sshd: Sshd, name: Name) -> Iterator[Connector]:
     connector = connector_for(sshd.endpoint(name), {})
     yield connector
     connector.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One try only, where the tries are not the matter."""
+    monkeypatch.setattr("migrator.endpoints.ssh_failures._ATTEMPTS", dict.fromkeys(ssh_failures._ATTEMPTS, 1))
 
 
 def changed(spec: EndpointSpec, **ssh: object) -> EndpointSpec:
@@ -204,6 +211,15 @@ class TestSession:
         assert list(tmp_path.iterdir()) == []
         wait_for(lambda: not sshd.sessions(), "the server has no session left")
 
+    @pytest.mark.usefixtures("impatient")
+    def test_what_has_ended_can_still_be_asked_and_closed(self, connector: Connector, sshd: Sshd) -> None:
+        channel = open_session(connector, shaken)
+        sshd.kill_sessions()
+        channel.close()
+        assert isinstance(channel.explain(), EndpointUnavailable)
+        channel.interrupt()
+        channel.close()
+
     def test_a_handshake_that_fails_in_its_own_way_closes_the_channel(self, connector: Connector, sshd: Sshd) -> None:
         def handshake(channel: Channel) -> None:
             shaken(channel)
@@ -216,7 +232,8 @@ class TestSession:
 
 def children(sshd: Sshd) -> set[int]:
     """The processes that our side has started."""
-    return set(descendants(os.getpid())) - {sshd.process.pid, *sshd.sessions()}
+    before = sshd.sessions()  # asked twice, since sessions end while we look
+    return set(descendants(os.getpid())) - {sshd.process.pid, *before, *sshd.sessions()}
 
 
 def open_descriptors() -> int:
@@ -263,6 +280,7 @@ class TestCommands:
         assert (done.status, len(done.stdout), len(done.stderr)) == (0, OUTPUT_LIMIT_BYTES, OUTPUT_LIMIT_BYTES)
         assert connector.run(["yes"], 1).status is None
 
+    @pytest.mark.usefixtures("impatient")
     def test_an_unreachable_host_raises(self, name: Name, sshd: Sshd) -> None:
         connector = connector_for(changed(sshd.endpoint(name), port=free_port()), {})
         with pytest.raises(EndpointUnavailable, match="refused"):
@@ -492,6 +510,7 @@ class TestJumps:
         assert "`legacy`" in error.message
         assert_no_login_was_tried(sshd)
 
+    @pytest.mark.usefixtures("impatient")
     def test_a_closed_port_behind_the_jump(self, name: Name, sshd: Sshd, bastion: Sshd) -> None:
         hop = bastion.endpoint(name, "bastion")
         error = refusal(changed(sshd.endpoint(name), jump="bastion", port=free_port()), {"bastion": hop})

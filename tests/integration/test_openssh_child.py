@@ -38,3 +38,4 @@ def test_a_killed_process_takes_its_ssh_with_it(sshd: Sshd, tmp_path: Path) -> N
         process.send_signal(signal.SIGKILL)
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "ssh has ended")
     wait_for(lambda: not sshd.sessions(), "the server has no session left")
+    assert list(tmp_path.iterdir()) == []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from migrator.domain.plan import EndpointSpec, Ssh
-from migrator.endpoints.openssh_command import ssh_command, ssh_environment, write_known_hosts
+from migrator.endpoints.openssh_command import pins_of, ssh_command, ssh_environment
 from migrator.endpoints.ssh_route import check_names
 from migrator.errors import PlanInvalid
 
@@ -22,7 +21,8 @@ def endpoint(name: str = "legacy", **ssh: object) -> EndpointSpec:
 
 
 def command(*route: EndpointSpec) -> list[str]:
-    return ssh_command(route, [Path("/dev/null")] * len(route), Path("/private"))
+    pins = [Path("/pins") if spec.ssh and spec.ssh.host_keys else None for spec in route]
+    return ssh_command(route, [Path("/dev/null")] * len(route), pins)
 
 
 def resolved(words: list[str], host: str) -> dict[str, str]:
@@ -44,7 +44,7 @@ def test_every_setting_is_strict() -> None:
     assert settings["serveraliveinterval"] == "15"
     assert settings["serveralivecountmax"] == "2"
     assert settings["hostkeyalgorithms"] == "ssh-ed25519"
-    assert settings["userknownhostsfile"] == "/private/known_hosts-0"
+    assert settings["userknownhostsfile"] == "/pins"
     assert settings["globalknownhostsfile"] == "/dev/null"
     assert settings["controlmaster"] == "false"
 
@@ -116,11 +116,9 @@ def test_ordinary_names(host: str) -> None:
     check_names(endpoint(host=host, user="DOMAIN\\export"))
 
 
-def test_pins_are_private_and_name_the_port(tmp_path: Path) -> None:
-    write_known_hosts([endpoint(), endpoint(port=2222, host_keys=(ED25519,))], tmp_path)
-    (file,) = tmp_path.iterdir()
-    assert file.read_text() == f"[web.example]:2222 {ED25519}\n"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+def test_pins_name_the_port() -> None:
+    assert pins_of(endpoint()) is None
+    assert pins_of(endpoint(port=2222, host_keys=(ED25519,))) == f"[web.example]:2222 {ED25519}\n"
 
 
 def test_ssh_gets_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
