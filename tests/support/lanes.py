@@ -12,26 +12,40 @@ from typing import Literal
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.contract import Endpoint
 from migrator.endpoints.opening import open_endpoint
-from tests.support.sshd import Account, Setup, make_key, running_sshd
+from tests.support.sftp_pipe import piped_endpoint
+from tests.support.sshd import Account, Setup, Sshd, make_key, running_sshd
 
-Lane = Literal["local", "openssh", "paramiko"]
+Lane = Literal["local", "sftp on a pipe", "openssh", "paramiko"]
 
-LANES: tuple[Lane, ...] = ("local", "openssh", "paramiko")
+LANES: tuple[Lane, ...] = ("local", "sftp on a pipe", "openssh", "paramiko")
 
 
 @contextlib.contextmanager
 def opened(lane: Lane) -> Iterator[Endpoint]:
     """An endpoint of that lane; whatever stands behind it is gone afterwards."""
-    with _spec(lane) as spec, contextlib.closing(open_endpoint(spec, {spec.name: spec})) as endpoint:
-        yield endpoint
+    if lane == "local":
+        with _opened_as_in_a_plan(EndpointSpec("here")) as endpoint:
+            yield endpoint
+    elif lane == "sftp on a pipe":
+        with piped_endpoint() as endpoint:
+            yield endpoint
+    else:
+        with _own_server() as server, _opened_as_in_a_plan(server.endpoint(connector=lane)) as endpoint:
+            yield endpoint
 
 
 @contextlib.contextmanager
-def _spec(lane: Lane) -> Iterator[EndpointSpec]:
-    if lane == "local":
-        yield EndpointSpec("here")
-        return
+def _opened_as_in_a_plan(spec: EndpointSpec) -> Iterator[Endpoint]:
+    endpoint = open_endpoint(spec, {spec.name: spec})
+    try:
+        yield endpoint
+    finally:
+        endpoint.close()
+
+
+@contextlib.contextmanager
+def _own_server() -> Iterator[Sshd]:
     with tempfile.TemporaryDirectory(prefix="migrator-lane-") as folder:
         own = Account(getpass.getuser(), Path(folder))
         with running_sshd(Setup(own, make_key(Path(folder) / "id"))) as server:
-            yield server.endpoint(connector=lane)
+            yield server
