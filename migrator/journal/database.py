@@ -109,22 +109,35 @@ def _identify(path: Path, lineage: Lineage) -> int:
     Never by `open` and `read`: closing a descriptor of our own would drop the locks that SQLite holds on the same
     file in this process (fcntl(2), advisory record locking).
     """
-    version = _ask(path, "mode=ro&immutable=1", lineage)
-    if os.path.lexists(f"{path}-wal"):  # a version that was killed may have left its newer schema there
-        version = _ask(path, "mode=ro", lineage)
-    return version
-
-
-def _ask(path: Path, query: str, lineage: Lineage) -> int:
-    with translated(path), closing(sqlite3.connect(_uri(path, query), uri=True, timeout=_BUSY_SECONDS)) as connection:
-        application_id, version = (
-            int(connection.execute(pragma).fetchone()[0]) for pragma in ("PRAGMA application_id", "PRAGMA user_version")
-        )
+    application_id, version = _numbers_at_rest(path) or _numbers(path)
     if application_id != lineage.application_id:
         raise foreign(path)
     if version > lineage.version:
         raise newer(path, version, lineage.version)
     return version
+
+
+def _numbers_at_rest(path: Path) -> tuple[int, int] | None:
+    """The numbers of a file that nobody is writing, without making any file beside it; None when somebody may be."""
+    if os.path.lexists(f"{path}-wal"):
+        return None  # the numbers may stand in there
+    try:
+        return _ask(path, "mode=ro&immutable=1")
+    except sqlite3.DatabaseError:  # damaged, or a writer came just now: a look that waits for writers will tell
+        return None
+
+
+def _numbers(path: Path) -> tuple[int, int]:
+    with translated(path):
+        return _ask(path, "mode=ro")
+
+
+def _ask(path: Path, query: str) -> tuple[int, int]:
+    with closing(sqlite3.connect(_uri(path, query), uri=True, timeout=_BUSY_SECONDS)) as connection:
+        application_id, version = (
+            int(connection.execute(pragma).fetchone()[0]) for pragma in ("PRAGMA application_id", "PRAGMA user_version")
+        )
+    return application_id, version
 
 
 def _reading_query(path: Path) -> str:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from pathlib import Path
 
 from migrator.domain.entries import Entry, Kind
+from migrator.domain.phases import Gate
 from migrator.journal.folder import StateFolder
+from migrator.journal.inbox import Approval
+
+NOON = dt.datetime(2018, 7, 28, 12, 0, tzinfo=dt.UTC)
+
+
+def yes(name: str = "yes-1", **changes: object) -> Approval:
+    """An approval of the freeze of `portail`, given at noon and for ever."""
+    approval = Approval(name, Gate.FREEZE, "portail", "digest", "Ada", NOON, None, None)
+    return approval._replace(**changes)  # type: ignore[arg-type]
 
 
 def state(root: Path) -> StateFolder:
