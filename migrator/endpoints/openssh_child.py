@@ -31,24 +31,13 @@ class SshChild:
 
     def __init__(self, route: Sequence[EndpointSpec], pins: Sequence[Path | None], ending: Sequence[str]) -> None:
         """Start it: `pins` as for `ssh_command`, `ending` follows the options (`-s -- host sftp`)."""
-        self._logs = [AnonymousFile() for _ in route]
         self._told: list[Story] = []
-        command = [*ssh_command(route, [log.path for log in self._logs], pins), *ending]
+        self._logs = [AnonymousFile() for _ in route]
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=ssh_environment(route),
-                bufsize=0,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise LocalFault(
-                "the program `ssh` was not found",
-                hint="install openssh-client, or write `connector: paramiko` for this endpoint",
-            ) from error
+            self._process = self._started(route, pins, ending)
+        except BaseException:
+            self._forget_logs()
+            raise
         self.stdin = _pipe(self._process.stdin)
         self.stdout = _pipe(self._process.stdout)
         self._words = _Words(_pipe(self._process.stderr))
@@ -87,6 +76,29 @@ class SshChild:
         self._process.wait()
         self._words.hear_out()
         self._told = self.stories
+        self._forget_logs()
+
+    def _started(
+        self, route: Sequence[EndpointSpec], pins: Sequence[Path | None], ending: Sequence[str]
+    ) -> subprocess.Popen[bytes]:
+        command = [*ssh_command(route, [log.path for log in self._logs], pins), *ending]
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=ssh_environment(route),
+                bufsize=0,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise LocalFault(
+                "the program `ssh` was not found",
+                hint="install openssh-client, or write `connector: paramiko` for this endpoint",
+            ) from error
+
+    def _forget_logs(self) -> None:
         for log in self._logs:
             log.close()
 

@@ -24,7 +24,7 @@ from migrator.endpoints import ssh_failures
 from migrator.endpoints.channel import Channel, Connector
 from migrator.endpoints.connecting import connector_for, open_session
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES
-from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
+from migrator.errors import EndpointUnavailable, LocalFault, MigratorError, SafetyStop
 from tests.support.sshd import Account, ClientKey, Setup, Sshd, descendants, free_port, make_key, running_sshd, wait_for
 
 Name = Literal["openssh", "paramiko"]
@@ -596,6 +596,15 @@ class TestChoice:
         open_session(connector, shaken)
         assert children(sshd)
         connector.close()
+
+    def test_a_missing_ssh_is_said(self, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        connector = connector_for(sshd.endpoint("openssh"), {})
+        descriptors = open_descriptors()
+        with pytest.raises(LocalFault, match="`ssh` was not found"):
+            open_session(connector, shaken)
+        connector.close()
+        assert open_descriptors() <= descriptors
 
     def test_auto_does_without_ssh(self, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
