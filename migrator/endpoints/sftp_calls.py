@@ -38,13 +38,29 @@ def read_link(session: SftpSession, path: bytes) -> bytes:
 
 
 def link_payload(session: SftpSession, text: bytes, path: bytes) -> bytes:
-    """The payload of SYMLINK for a link at `path`; OpenSSH takes its two arguments in the order of symlink(2)."""
-    is_openssh = wire.POSIX_RENAME in session.extensions
-    return wire.string(text) + wire.string(path) if is_openssh else wire.string(path) + wire.string(text)
+    """The payload of SYMLINK for a link at `path`, its two arguments in the order that this server understands."""
+    first, second = (text, path) if session.takes_link_text_first else (path, text)
+    return wire.string(first) + wire.string(second)
+
+
+def learn_link_order(session: SftpSession, temp: bytes, other: bytes) -> None:
+    """Find out in which order this server takes the arguments of SYMLINK, by a link between two temp names.
+
+    OpenSSH, and who follows it, take the text first, the draft and others the path. Told the wrong way round, a link
+    could come to stand wherever its text leads: so this is never guessed.
+    """
+    if session.is_link_order_known:
+        return
+    _do(session, wire.SYMLINK, wire.string(temp) + wire.string(other))
+    try:
+        session.takes_link_text_first = lstat(session, other) is not None
+    finally:
+        remove(session, other if session.takes_link_text_first else temp)
+    session.is_link_order_known = True
 
 
 def make_link(session: SftpSession, text: bytes, path: bytes) -> None:
-    """Make the link `path` with `text`; fails when anything stands there."""
+    """Make the link `path` with `text`; fails when anything stands there. The order must be known."""
     _do(session, wire.SYMLINK, link_payload(session, text, path))
 
 

@@ -86,6 +86,7 @@ class SftpEndpoint:
         temp = folder + b"/.migrator-link-" + hashlib.sha256(name).hexdigest()[:24].encode()
         try:
             calls.remove(session, temp)
+            calls.learn_link_order(session, temp, temp + b"-order")
             calls.make_link(session, to, temp)
             try:
                 (calls.rename if is_new else calls.replace)(session, temp, path)

@@ -184,13 +184,17 @@ class OutgoingItem:
 
 
 class OutgoingLink(OutgoingItem):
-    """A symbolic link."""
+    """A symbolic link; made only where the order of SYMLINK's arguments is known."""
 
     __slots__ = ()
 
     def open(self) -> None:
         """Make it under its temp name; its folder is there."""
         session = self.shared.session
+        if not session.is_link_order_known:
+            self._spoil("the server makes no links")
+            self._settle_down()
+            return
         session.send(wire.SYMLINK, link_payload(session, self.entry.link or b"", self.temp), self._made)
 
     def _made(self, kind: int, body: memoryview) -> None:

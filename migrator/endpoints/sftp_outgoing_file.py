@@ -13,6 +13,8 @@ from migrator.endpoints import sftp_wire as wire
 from migrator.endpoints.sftp_outgoing import Outgoing, OutgoingItem
 
 _NEW_FILE = wire.word(wire.OPEN_WRITE | wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE) + wire.attributes(mode=0o600)
+# A server that syncs a huge file in one go is silent for so long that it passes for dead.
+_SYNC_EVERY_BYTES = 128 * 1024 * 1024
 _SYNC = wire.string(wire.FSYNC)
 
 
@@ -35,6 +37,7 @@ class OutgoingFile(OutgoingItem):
         self._handle = b""  # with its length before it; empty while there is none
         self._held: list[bytes] = []  # content that waits for the handle
         self._sent_bytes = 0
+        self._synced_bytes = 0
         self._unanswered = 0  # requests with the handle
         self._is_complete = False
         self._open_when_refused = 0  # other handles that were open when the server refused this one; 0: it never did
@@ -104,6 +107,8 @@ class OutgoingFile(OutgoingItem):
         payload = self._handle + wire.long(self._sent_bytes) + wire.word(len(data))
         self._sent_bytes += len(data)
         self.shared.session.send(wire.WRITE, payload, partial(self._written, len(data)), data)
+        if self._sent_bytes - self._synced_bytes >= _SYNC_EVERY_BYTES:
+            self._sync()
 
     def _complete(self) -> None:
         self._is_complete = True
@@ -117,11 +122,15 @@ class OutgoingFile(OutgoingItem):
             for attributes in self.shared.metadata.attributes(self.entry):
                 self._unanswered += 1
                 send(wire.FSETSTAT, self._handle + attributes, self._set)
-            if wire.FSYNC in self.shared.session.extensions:
-                self._unanswered += 1
-                send(wire.EXTENDED, _SYNC + self._handle, self._synced)
+            self._sync()
         self._unanswered += 1
         send(wire.CLOSE, self._handle, self._closed)
+
+    def _sync(self) -> None:
+        self._synced_bytes = self._sent_bytes
+        if wire.FSYNC in self.shared.session.extensions:
+            self._unanswered += 1
+            self.shared.session.send(wire.EXTENDED, _SYNC + self._handle, self._synced)
 
     def _written(self, size_bytes: int, kind: int, body: memoryview) -> None:
         self.shared.unacknowledged_bytes -= size_bytes

@@ -1,9 +1,4 @@
-"""Reading many files over SFTP with the next ones always on their way.
-
-A small file costs two round trips: OPEN; then FSTAT, READ, LSTAT and CLOSE together. The protocol makes a server
-handle requests for one file in the order they come, so that the LSTAT is a look after the last byte. A large file is
-read through a window, and looked at again when all of it has arrived.
-"""
+"""Reading many files over SFTP with the next ones always on their way."""
 
 from __future__ import annotations
 
@@ -12,8 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from migrator.domain.entries import Entry
 from migrator.endpoints.contract import Piece
-from migrator.endpoints.sftp_files import AHEAD_BYTES, IncomingFile, LargeFile, SmallFile, Window
+from migrator.endpoints.sftp_incoming import AHEAD_BYTES, Window
+from migrator.endpoints.sftp_large_file import LargeFile
 from migrator.endpoints.sftp_session import SftpSession
+from migrator.endpoints.sftp_small_file import SmallFile
 
 
 class Reader:
@@ -22,7 +19,9 @@ class Reader:
     def __init__(self, session: SftpSession, base: bytes) -> None:
         self._session = session
         self._window = Window(session, base)
-        self._queue: deque[IncomingFile] = deque()  # in the order asked for; the first one's pieces are handed out
+        self._queue: deque[SmallFile | LargeFile] = (
+            deque()
+        )  # in the order asked for; the first one's pieces are handed out
 
     def pieces(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
         """Their content, see SourceTree.read."""
@@ -55,22 +54,23 @@ class Reader:
             file.start()
         return bool(queue)
 
-    def _feed(self, turn: IncomingFile) -> None:
+    def _feed(self, turn: SmallFile | LargeFile) -> None:
         """Ask for content of large files, first of the one whose turn it is; deal with handles that were refused."""
         window = self._window
-        if turn.large in window.hungry:
-            turn.large.fill(AHEAD_BYTES)
+        first = turn.careful if isinstance(turn, SmallFile) else turn
+        if first is not None and first in window.hungry:
+            first.fill(AHEAD_BYTES)
         if window.refused:
-            self._retry_refused(turn)
+            self._retry_refused(first)
             return
         for file in list(window.hungry):
             if window.held_bytes >= 2 * AHEAD_BYTES:
                 break
             file.fill(AHEAD_BYTES)
 
-    def _retry_refused(self, turn: IncomingFile) -> None:
+    def _retry_refused(self, first: LargeFile | None) -> None:
         """Open what was refused with no other handle open; files that would keep theirs until their turn give way."""
-        for file in [file for file in self._window.hungry if file is not turn.large]:
+        for file in [file for file in self._window.hungry if file is not first]:
             file.park()
         if self._session.handles.open == 0 or self._session.in_flight == 0:
             self._window.refused.popleft().start()
@@ -80,4 +80,4 @@ class Reader:
         self._window.is_abandoned = True
         if not self._session.is_over:
             for file in self._queue:
-                file.let_go()
+                file.abandon()

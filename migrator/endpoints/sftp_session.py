@@ -17,6 +17,7 @@ from typing import TypeVar
 from migrator.domain.entries import display
 from migrator.endpoints import sftp_wire as wire
 from migrator.endpoints.channel import Channel
+from migrator.endpoints.sftp_handles import HANDLES_ELSEWHERE, HANDLES_WHERE_LIMITS_ARE_TOLD, Handles
 from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
 
 # What is done with an answer: the packet's kind and its body after the request's id. The body is valid during the
@@ -37,40 +38,6 @@ _BUFFER_BYTES = 1024 * 1024 + _LARGEST_PACKET_BYTES
 _FLUSH_BYTES = 8 * 1024  # so many queued bytes are offered to the server before the next pump
 _TRICKLE_BYTES = 16 * 1024  # less than this of an unfinished packet is no progress: a byte a second is not alive
 
-HANDLES_WHERE_LIMITS_ARE_TOLD = 128
-HANDLES_ELSEWHERE = 32
-_FRUITLESS_RETRIES = 8
-
-
-class Handles:
-    """How many handles are open, how many may be, and what was learned from refusals."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.open = 0  # asked for and not yet known to be closed
-        self._fruitless = 0
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more may be opened."""
-        return self.open < self.limit
-
-    def is_worth_retrying(self, code: int) -> bool:
-        """Whether an OPEN refused with `code`, and already taken off `open`, may succeed with no other handle open.
-
-        Servers report "too many open files" as a plain failure. The limit comes down to what was open then; where
-        retries have turned out fruitless again and again, a failure is taken at its word.
-        """
-        return code == wire.FAILURE and self.open > 0 and self._fruitless < _FRUITLESS_RETRIES
-
-    def learn(self, *, retry_succeeded: bool, open_when_refused: int) -> None:
-        """Take note of how a retry with no other handle open went."""
-        if retry_succeeded:
-            self._fruitless = 0
-            self.limit = max(1, min(self.limit, open_when_refused))
-        else:
-            self._fruitless += 1
-
 
 class SftpSession:
     """An SFTP session on a channel of its own. Not safe for use from two threads at once.
@@ -85,6 +52,8 @@ class SftpSession:
         self.read_bytes = _BEFORE_LIMITS_BYTES
         self.write_bytes = _BEFORE_LIMITS_BYTES
         self.handles = Handles(HANDLES_ELSEWHERE)
+        self.takes_link_text_first = True  # see sftp_calls.learn_link_order
+        self.is_link_order_known = False
         self._channel = channel
         self._patience_seconds = no_progress_seconds
         self._is_greeted = False

@@ -46,15 +46,15 @@ class SftpSource:
         """The entry at `path`, links not followed; None when there is none; raises where that cannot be told."""
         if path:
             check_path(path)
-        base = self._base()
+        place = self._absolute(path)
         session = self._connected()
         try:
-            found = calls.lstat(session, base.rstrip(b"/") + b"/" + path if path else base)
+            found = calls.lstat(session, place)
             if found is None:
                 return None
             entry = found.entry(path)
             if entry is not None and entry.kind is Kind.LINK:
-                entry = entry._replace(link=calls.read_link(session, base.rstrip(b"/") + b"/" + path))
+                entry = entry._replace(link=calls.read_link(session, place))
         except SftpFailure as failure:
             raise self._no_look(path, str(failure)) from failure
         if entry is None:
@@ -85,6 +85,10 @@ class SftpSource:
                 return self._root  # what is wrong with it shows in what is done next
             self._resolved = resolved if resolved.startswith(b"/") and b"\0" not in resolved else self._root
         return self._resolved
+
+    def _absolute(self, path: bytes) -> bytes:
+        base = self._base()
+        return base.rstrip(b"/") + b"/" + path if path else base
 
     def _no_look(self, path: bytes, reason: str) -> MigratorError:
         if not path:

@@ -100,7 +100,7 @@ class SftpTarget(SftpSource):
 
     def _remove_temp(self, path: bytes) -> None:
         try:
-            calls.remove(self._connected(), self._base().rstrip(b"/") + b"/" + path)
+            calls.remove(self._connected(), self._absolute(path))
         except SftpFailure as failure:
             raise self._unusable(
                 f"`{display(path)}`, left by an earlier run, cannot be removed: {failure}"

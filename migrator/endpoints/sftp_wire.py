@@ -34,6 +34,8 @@ LSETSTAT = b"lsetstat@openssh.com"
 
 LARGEST_TIME = 0xFFFFFFFF  # seconds: times are unsigned and have 32 bits
 
+_LARGEST_SIZE = 2**63 - 1  # bytes: POSIX sizes are signed
+
 _SIZE, _OWNER, _PERMISSIONS, _TIMES, _EXTENDED = 0x01, 0x02, 0x04, 0x08, 0x80000000
 _USUAL = _SIZE | _OWNER | _PERMISSIONS | _TIMES
 
@@ -169,8 +171,12 @@ def take_attributes(body: bytes | memoryview, at: int) -> tuple[Attributes, int]
     (flags,) = _WORD.unpack_from(body, at)
     if flags == _USUAL:
         _, size, uid, gid, mode, _, mtime = _USUAL_ATTRIBUTES.unpack_from(body, at)
-        return Attributes(size, uid, gid, mode, mtime), at + 32
-    return _take_unusual_attributes(flags, body, at + 4)
+        found, end = Attributes(size, uid, gid, mode, mtime), at + 32
+    else:
+        found, end = _take_unusual_attributes(flags, body, at + 4)
+    if found.size is not None and found.size > _LARGEST_SIZE:
+        raise Malformed(f"a size of {found.size} bytes, which no file can have")
+    return found, end
 
 
 def _take_unusual_attributes(flags: int, body: bytes | memoryview, at: int) -> tuple[Attributes, int]:

@@ -68,6 +68,7 @@ class SftpWriter:
         """Make the symbolic link `entry.link` under a temp name; the rename waits for `commit`."""
         check_path(entry.path)
         self._shared.until(lambda: self._session.in_flight < _MOST_IN_FLIGHT)
+        self._learn_link_order()
         link = OutgoingLink(self._shared, entry, new_temp_name(self._temp_key))
         self._group.append(link)
         link.start()
@@ -111,6 +112,11 @@ class SftpWriter:
         shared.fault, shared.is_closing = None, True
         with suppress(EndpointUnavailable):  # as above
             shared.until(lambda: shared.is_idle)
+
+    def _learn_link_order(self) -> None:
+        names = [self._shared.folders.absolute(new_temp_name(self._temp_key)) for _ in range(2)]
+        with suppress(SftpFailure):  # no link can be made at all: that is told of each
+            calls.learn_link_order(self._session, *names)
 
     def _replace_aside(self, item: OutgoingItem) -> None:
         """Where no rename replaces: what stands there steps aside, and comes back when the new one cannot come."""
