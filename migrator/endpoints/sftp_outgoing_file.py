@@ -27,6 +27,7 @@ class OutgoingFile(OutgoingItem):
         "_is_complete",
         "_open_when_refused",
         "_sent_bytes",
+        "_synced_bytes",
         "_unanswered",
         "written_bytes",
     )
