@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt, Tally
+from migrator.errors import LocalFault
 from migrator.journal import history, items, staging, tables
 from migrator.journal.chain import Value, amend, next_id, record
 from migrator.journal.database import Database
@@ -213,6 +214,11 @@ def _begin(connection: Connection) -> None:
     fact = insert(tables.application_fact).values(name="temp-key", value=secrets.token_hex(32))
     connection.execute(fact.on_conflict_do_nothing())
     if connection.execute(select(tables.standing.c.id)).first() is None:
+        if connection.execute(select(tables.application_chain.c.number).limit(1)).first() is not None:
+            raise LocalFault(
+                "the state of the application has a history, and its phase is missing",
+                hint="somebody changed the state by hand: keep a copy of it and find out who, before you go on",
+            )
         row: dict[str, Value] = {"id": 1, "phase": Phase.PLANNED.value, "why": "nothing was done yet"}
         record(connection, CHAINED, tables.standing, row)
 
