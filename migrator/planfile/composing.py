@@ -60,7 +60,7 @@ def compose(text: str) -> Document:
     except yaml.YAMLError as error:
         composer.stop(Place(1, 1), f"not YAML: {error}", "check the text around here")
     except _Stopped:
-        pass
+        assert composer.document.remarks, "who stops has complained"
     return composer.document
 
 
