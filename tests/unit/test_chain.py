@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -16,10 +17,10 @@ from migrator.journal.journal import Journal
 from tests.support.journals import directory, state, yes
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> StateFolder:
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> StateFolder:
     """State with something of everything in it."""
-    folder = state(tmp_path)
+    folder = state(tmp_path_factory.mktemp("sound"))
     journal = Journal.open(folder)
     journal.record_plan("one", "{}", "Ada")
     journal.record_plan("two", "{}", "Ada")
@@ -37,6 +38,14 @@ def folder(tmp_path: Path) -> StateFolder:
         scan.note([directory(b"")])
         scan.end()
     return folder
+
+
+@pytest.fixture
+def folder(sound: StateFolder, tmp_path: Path) -> StateFolder:
+    """A copy, to be tampered with."""
+    copy = StateFolder(tmp_path / "state", "paris-2018")
+    shutil.copytree(sound.path, copy.path)
+    return copy
 
 
 def check_journal(folder: StateFolder) -> list[str]:
