@@ -14,8 +14,10 @@ from migrator.demo.wave import prepare
 from migrator.domain.entries import Class
 from migrator.domain.events import Event, OnEvent
 from migrator.domain.phases import Phase
+from migrator.domain.plan import SymlinkSwitch
 from migrator.domain.reports import ApplicationReport, PlanReport, Tally, WaveReport
 from migrator.errors import UsageError
+from migrator.planfile import load, not_carried_out
 
 
 class Typed:
@@ -150,3 +152,14 @@ def test_a_frozen_portal_takes_no_news(tmp_path: Path) -> None:
     assert wave.is_frozen
     assert not wave.save_news("too late")
     assert wave.news.read_text() == before
+
+
+def test_its_plan_is_one_that_this_version_carries_out_whole(tmp_path: Path) -> None:
+    wave = prepare(tmp_path / 'a "folder" with: odd # signs, été')
+    wave.write_plan(2222, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmmtlkCZALhb3TmyiQ1lBgFNMXDtoh9CsvQqE3TnVZD")
+    plan = load(wave.plan_file)
+    assert [application.name for application in plan.wave("demo").applications] == ["portal", "phone-book"]
+    assert [not_carried_out(plan, application) for application in plan.applications] == [(), ()]
+    switch = plan.applications[0].switches[0]
+    assert isinstance(switch, SymlinkSwitch)
+    assert switch.link == os.fsencode(wave.link)
