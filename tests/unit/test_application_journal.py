@@ -222,6 +222,18 @@ class TestView:
         assert items[2] == wanted
         assert items[4].reason == "excluded by `cache`"
 
+    def test_what_changed_since_does_not_look_verified(self, folder: StateFolder, journal: ApplicationJournal) -> None:
+        manifest = journal.manifest("files")
+        copied = manifest.copied([Copied(file(b"a"), b"d" * 32, "stream")])
+        manifest.verified([(b"a", None)], "target bytes read again")
+        manifest.begin_scan().note([file(b"a", size=6)])
+        view = ApplicationView.open(folder, "portail")
+        assert view is not None
+        with view:
+            [item] = view.items()
+        assert (item.state, item.seq, item.sha256, item.verified_by) == (Class.PENDING, copied, None, None)
+        assert item.reason == "changed at the source"
+
     def test_items_are_one_look_although_the_run_goes_on(
         self, folder: StateFolder, journal: ApplicationJournal
     ) -> None:
