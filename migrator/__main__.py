@@ -20,6 +20,8 @@ from migrator.errors import Interrupted, MigratorError, exit_code_of
 def main(arguments: list[str] | None = None) -> int:
     """Carry out one command line; its exit code is as `--help` says, and no exception leaves."""
     _open_missing_streams()
+    # A terminal that goes away (a lost connection at night) ends no run; there is `status` to find it again.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         parsed = parse(sys.argv[1:] if arguments is None else arguments)
     except MigratorError as error:

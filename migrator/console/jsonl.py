@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime as dt
+import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -83,8 +84,16 @@ _FORMS: dict[str, Callable[[Any], dict[str, Any]]] = {
 def event_form(event: Event) -> dict[str, Any]:
     """The fields of an event, ready for JSON."""
     form: dict[str, Any] = {}
-    for each in dataclasses.fields(event):
-        value = getattr(event, each.name)
-        special = _FORMS.get(each.name)
-        form.update({each.name: value} if special is None else special(value))
+    kind: type[Any] = type(event)
+    for name, special in _fields_of(kind):
+        value = getattr(event, name)
+        if special is None:
+            form[name] = value
+        else:
+            form.update(special(value))
     return form
+
+
+@functools.cache
+def _fields_of(kind: type[Any]) -> tuple[tuple[str, Callable[[Any], dict[str, Any]] | None], ...]:
+    return tuple((each.name, _FORMS.get(each.name)) for each in dataclasses.fields(kind))

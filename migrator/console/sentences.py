@@ -41,7 +41,7 @@ class Sentences:
         if isinstance(event, StepEnded):
             return _step_ended(event)
         if isinstance(event, GateWaiting):
-            return f"{event.application}: stops at gate `{event.gate}`: {event.sentence}"
+            return f"{event.application}: stops: {event.sentence.removeprefix(f'`{event.application}` ')}"
         if isinstance(event, Note):
             return _note(event)
         if isinstance(event, EffectNoted):

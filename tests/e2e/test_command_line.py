@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.cli import COMMAND, clean_environment, run
+from tests.support.moves import NAME, Move
+from tests.support.plans import flag_freeze
 
 COMMANDS = [
     "plan",
@@ -115,3 +119,49 @@ def test_names_that_the_locale_cannot_write_do_not_stop_it(tmp_path: Path) -> No
 def test_a_missing_plan_is_told_to_programs_as_well() -> None:
     outcome = run(["status", "/nonexistent/plan.yaml", "--json"], clean_environment(), 11)
     assert [json.loads(line)["event"] for line in outcome.stdout.splitlines()][-1] == "error"
+
+
+def test_a_terminal_that_goes_away_stops_nothing(tmp_path: Path) -> None:
+    build_plain(tmp_path / "source")
+    move = Move(tmp_path, tmp_path / "source", tmp_path / "target")
+    begun, go_on = tmp_path / "begun", tmp_path / "go-on"
+    wait = f"touch {begun}; while ! test -e {go_on}; do sleep 0.05; done; touch {move.frozen}"
+    cli = move.cli(freeze={**flag_freeze(move.frozen), "apply": ["sh", "-c", wait]})
+    leader, follower = os.openpty()
+    arguments = [*COMMAND, "run", str(cli.plan), "--state", str(cli.state), "--yes"]
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *arguments],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env={**clean_environment(), "TERM": "xterm-256color"},
+    )
+    try:
+        os.close(follower)
+        shown = read_until(leader, begun)
+        os.close(leader)  # now the kernel sends SIGHUP, and every write fails
+        go_on.touch()
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert b"seed" in shown
+    assert cli.phases() == {NAME: "switched-over"}
+
+
+def build_plain(root: Path) -> None:
+    """A tree of three files."""
+    root.mkdir()
+    for name in ("one", "two", "three"):
+        (root / name).write_text(name, encoding="utf-8")
+
+
+def read_until(terminal: int, flag: Path) -> bytes:
+    """What a terminal is shown until `flag` exists; fails after a minute."""
+    shown = b""
+    deadline = time.monotonic() + 60
+    while not flag.exists():
+        assert time.monotonic() < deadline, shown
+        if select.select([terminal], [], [], 0.05)[0]:
+            shown += os.read(terminal, 65536)
+    return shown

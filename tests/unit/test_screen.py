@@ -205,9 +205,9 @@ def test_plain_lines_tell_steps_and_how_far_they_are(out: io.StringIO) -> None:
         progress(BytesMoved("portal", "files", 50))
         until(lambda: "portal: seed: 0 of 10 items, 50 B of 100 B" in out.getvalue())
         progress(StepEnded("portal", "seed", Phase.CHECKED, 3.0, "the link\nbroke"))
-        progress(GateWaiting("portal", Gate.FREEZE, "approval of gate `freeze`"))
+        progress(GateWaiting("portal", Gate.FREEZE, "`portal` waits for the approval of gate `freeze`"))
     assert "portal: seed failed after 3.0 s, still checked: the link\\x0abroke\n" in out.getvalue()
-    assert "portal: stops at gate `freeze`: approval of gate `freeze`\n" in out.getvalue()
+    assert "portal: stops: waits for the approval of gate `freeze`\n" in out.getvalue()
     assert not any(thread.name == "progress lines" for thread in threading.enumerate())
 
 
