@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime as dt
-import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from migrator.console.output import Output
 from migrator.domain.entries import display
@@ -81,19 +80,16 @@ _FORMS: dict[str, Callable[[Any], dict[str, Any]]] = {
 }
 
 
+_FIELDS = {kind: [(each.name, _FORMS.get(each.name)) for each in dataclasses.fields(kind)] for kind in get_args(Event)}
+
+
 def event_form(event: Event) -> dict[str, Any]:
     """The fields of an event, ready for JSON."""
     form: dict[str, Any] = {}
-    kind: type[Any] = type(event)
-    for name, special in _fields_of(kind):
+    for name, special in _FIELDS[type(event)]:
         value = getattr(event, name)
         if special is None:
             form[name] = value
         else:
             form.update(special(value))
     return form
-
-
-@functools.cache
-def _fields_of(kind: type[Any]) -> tuple[tuple[str, Callable[[Any], dict[str, Any]] | None], ...]:
-    return tuple((each.name, _FORMS.get(each.name)) for each in dataclasses.fields(kind))

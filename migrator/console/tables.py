@@ -24,6 +24,7 @@ _COLUMNS = (
 )
 # In this order and only when there are any; verified items have a column of their own.
 _OTHERS = (Class.FAILED, Class.PENDING, Class.ACKNOWLEDGED, Class.VANISHED, Class.WAIVED, Class.EXCLUDED)
+_BUG = 1
 _ALARM = "bold white on red"
 
 
@@ -34,8 +35,15 @@ def show_wave(data: Console, messages: Console, report: WaveReport) -> None:
     for application in report.applications:
         if application.error is not None:
             show(messages, "")
-            show_error(messages, f"{application.name}: {application.error}", application.hint)
+            show_error(messages, f"{application.name}: {application.error}", application.hint or _hint(application))
     show_next(data, report.next_command)
+
+
+def _hint(application: ApplicationReport) -> str:
+    """The way out where the error itself names none."""
+    if application.exit_code == _BUG:
+        return "this is a bug in migrator: please report it; what is recorded is safe, and the same command goes on"
+    return "`migrator status PLAN` shows where each application stands and what it waits for"
 
 
 def _rows(report: WaveReport) -> Iterator[Row]:

@@ -122,6 +122,12 @@ def test_data_goes_to_stdout_and_errors_to_stderr(screen: PersonScreen, out: io.
     assert err.getvalue() == "\nerror: portal: 2 items differ\n\nhint: run again\n"
 
 
+@pytest.mark.parametrize(("code", "hint"), [(4, "hint: `migrator status PLAN`"), (1, "hint: this is a bug")])
+def test_an_error_without_a_hint_still_gets_one(screen: PersonScreen, err: io.StringIO, code: int, hint: str) -> None:
+    screen.wave(WaveReport("run", (application("portal", Phase.SEEDED, error="no", exit_code=code),), code, None))
+    assert err.getvalue().splitlines()[3].startswith(hint)
+
+
 @pytest.mark.parametrize("columns", [80, 120, 200])
 def test_no_name_is_cut_or_broken_at_any_width(columns: int) -> None:
     stream = Terminal()
