@@ -33,7 +33,7 @@ def facts_about(scene: Scene, crossing: Crossing) -> Facts:
     """What the rules need to know about one dataset; reads, and changes nothing."""
     dataset = crossing.dataset
     with crossing.open_source() as source:
-        source.stat(b"")
+        next(iter(source.scan()))  # raises when the root is missing, no folder, or cannot be listed
     with crossing.open_target() as target:
         space = target.space()
         found = strangers(target, crossing.manifest.knows)

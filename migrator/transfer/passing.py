@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from migrator.domain.entries import Entry, Kind, Unreadable
@@ -105,6 +105,7 @@ def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> Sc
             entries, outside = _take_block(course, scan, block)
             specials += sum(1 for _, reason in outside if reason == SPECIAL_FILE)
             work = scan.note(entries)
+            _note_unreadable(course, scan, block)
             items += len(entries) + len(outside)
             size_bytes += sum(entry.size for entry in entries)
             crossing.on_event(ScanProgress(crossing.application, crossing.dataset.name, items, size_bytes, ended=False))
@@ -121,15 +122,19 @@ def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> Sc
 def _take_block(
     course: Course, scan: Scan, block: Sequence[Entry | Unreadable]
 ) -> tuple[list[Entry], list[tuple[Entry, str]]]:
-    """Sort a block into what belongs and what the plan leaves out, and record the latter and what is unreadable."""
-    rules = course.crossing.filter
-    inside, outside = rules.split([each for each in block if isinstance(each, Entry)])
-    unreadable = [each for each in block if isinstance(each, Unreadable) and not rules.hides(each.path)]
+    """Sort a block into what belongs and what the plan leaves out, and record the latter."""
+    inside, outside = course.crossing.filter.split([each for each in block if isinstance(each, Entry)])
     scan.exclude(outside)
+    return inside, outside
+
+
+def _note_unreadable(course: Course, scan: Scan, block: Sequence[Entry | Unreadable]) -> None:
+    """Record the places that could not be listed; after their own entries, which would make them pending again."""
+    rules = course.crossing.filter
+    unreadable = [each for each in block if isinstance(each, Unreadable) and not rules.hides(each.path)]
     scan.unreadable(unreadable)
     for place in unreadable:
         course.unreadable(place.path, place.reason)
-    return inside, outside
 
 
 def _without_refused_links(course: Course, work: Sequence[Entry]) -> Sequence[Entry]:
@@ -205,6 +210,9 @@ def _delete(course: Course) -> None:
 
 def _settle(course: Course, blocked: Blocked) -> None:
     """Give folders their metadata, deepest first, after everything that would have moved their times."""
+    # A folder that is only made now moves the time of the one above it, which may have been settled long ago.
+    for block in course.manifest.pending_directories():
+        course.manifest.touched({above for each in block for above in _folders_above(each.path)})
     for block in course.manifest.pending_directories():
         course.crossing.stop.check()
         directories = [each for each in block if not blocked.holds(each.path)]
@@ -212,6 +220,12 @@ def _settle(course: Course, blocked: Blocked) -> None:
         landed = _ask_mover(course, settle, Settling(course.crossing.way, directories))
         course.carried([Carried(found[each.path], None) for each in landed if each.problem is None])
         course.failed(landed)
+
+
+def _folders_above(path: bytes) -> Iterator[bytes]:
+    while path:
+        path = parent_of(path)
+        yield path
 
 
 def _ask_mover(course: Course, work: Callable[..., None], job: Settling | Removal) -> Sequence[Landed]:
