@@ -16,19 +16,33 @@ MOST_NAMES_IN_A_FOLDER = 10_000_000
 _AHEAD = 4  # READDIR requests in flight a folder: large folders come in packets of a hundred names
 _BUSY = 256  # requests in flight from which on no more is begun
 _BARREN = 1000  # answers in a row without a new name after which a listing is endless
+# OpenSSH's server leaves out, without a word, names whose whole path exceeds PATH_MAX: less a slash, a name, a NUL.
+_LONGEST_SURE_PATH_BYTES = 4096 - 257
 _LONGEST_PATH_BYTES = 65535  # sixteen times what Linux takes: a tree this deep is made up
 
 
 class _Folder:
     """One folder while it is listed."""
 
-    __slots__ = ("barren", "handle", "is_over", "names", "open_when_refused", "outstanding", "path")
+    __slots__ = (
+        "barren",
+        "handle",
+        "has_failed",
+        "is_over",
+        "lists_itself",
+        "names",
+        "open_when_refused",
+        "outstanding",
+        "path",
+    )
 
     def __init__(self, path: bytes) -> None:
         self.path = path
         self.handle = b""
         self.outstanding = 0
         self.is_over = False
+        self.has_failed = False
+        self.lists_itself = False  # whether `.` is among the names
         self.barren = 0
         self.names: set[bytes] = set()
         self.open_when_refused = 0  # other handles that were open when the server refused this one; 0: it never did
@@ -132,6 +146,7 @@ class TreeScan:
             self._take_names(folder, body)
         elif kind == wire.STATUS:
             if wire.code_of(body) != wire.EOF and not folder.is_over:
+                folder.has_failed = True
                 self._unreadable(folder.path, str(wire.take_status(body)))
             folder.is_over = True
         else:
@@ -139,7 +154,26 @@ class TreeScan:
         if not (folder.is_over or self._is_abandoned):
             self._list(folder)
         elif folder.outstanding == 0:
+            if not (folder.has_failed or self._is_abandoned):
+                self._make_sure(folder)
             self._close(folder)
+
+    def _make_sure(self, folder: _Folder) -> None:
+        """See that a listing that ended well is no lie: OpenSSH's server leaves out every name that it cannot look at.
+
+        In a folder that may be listed but not searched that is all of them, `.` included: it would pass as empty.
+        """
+        path = self._absolute(folder.path)
+        if len(path) > _LONGEST_SURE_PATH_BYTES:
+            self._unreadable(folder.path, "its path is so long that the server may leave out what is in it")
+        elif not folder.lists_itself:
+            self._lookups += 1
+            self._session.send(wire.LSTAT, wire.string(path + b"/."), partial(self._was_searched, folder))
+
+    def _was_searched(self, folder: _Folder, kind: int, body: memoryview) -> None:
+        self._lookups -= 1
+        if kind == wire.STATUS and wire.code_of(body) == wire.PERMISSION_DENIED:
+            self._unreadable(folder.path, "it may be listed, but not searched: permission denied")
 
     def _close(self, folder: _Folder) -> None:
         self._open.discard(folder)
@@ -155,6 +189,7 @@ class TreeScan:
         prefix = folder.path + b"/" if folder.path else b""
         for name, attributes in wire.take_names(body):
             if name in (b".", b".."):
+                folder.lists_itself |= name == b"."
                 continue
             if not name or b"/" in name or b"\0" in name:
                 raise self._hostile(folder, f"a name that no file can have: `{display(name)}`")
