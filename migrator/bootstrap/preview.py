@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -59,6 +60,7 @@ def look_ahead(looking: Looking, chosen: Chosen, *, adopt: bool = False) -> Plan
             applications.append(preview.look())
             findings += preview.findings
             codes.append(preview.exit_code)
+    has_work = any(application.steps for application in applications)
     wave_option = f" --wave {chosen[0][0].name}" if len(plan.waves) > 1 else ""
     return PlanReport(
         migration=plan.migration,
@@ -68,7 +70,7 @@ def look_ahead(looking: Looking, chosen: Chosen, *, adopt: bool = False) -> Plan
         applications=tuple(applications),
         findings=tuple(findings),
         is_offline=looking.is_offline,
-        next_command=f"migrator run {plan.path}{wave_option}",
+        next_command=f"migrator run {shlex.quote(str(plan.path))}{wave_option}" if has_work else None,
         exit_code=most_serious(codes),
     )
 
@@ -128,9 +130,10 @@ class _Preview:
             return view.phase
 
     def _steps(self, phase: Phase) -> Iterator[str]:
-        until = self._looking.until
+        # Without a goal, the end is where `run` ends: retiring the source is not carried out yet.
+        until = self._looking.until or Phase.ACCEPTED
         for row in rows_from(phase):
-            if until is not None and row.start.is_at_least(until):
+            if row.start.is_at_least(until):
                 return
             gate = gate_of(row, self._application)
             if gate is not None:
