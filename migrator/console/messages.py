@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -11,7 +13,11 @@ from migrator.console.wording import count_text, printable
 from migrator.domain.reports import Finding
 from migrator.errors import MigratorError, PlanInvalid
 
+Severity = Literal["error", "warning", "note"]
+
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan", "hint": "bold green", "next": "bold"}
+# So many applications of one finding are named.
+_NAMES = 4
 # More lines than this help nobody on a screen.
 _DETAILS = 100
 
@@ -23,7 +29,9 @@ def labelled(label: str, text: str) -> Text:
 
 def show(pen: Console, text: Text | str) -> None:
     """Print a sentence: folded between words where the terminal ends, never within a word."""
-    pen.print(text, overflow="ignore", crop=False)
+    words = str(text).split()
+    has_longer_word = max(map(cell_len, words), default=0) > pen.width
+    pen.print(text, soft_wrap=has_longer_word)
 
 
 def show_whole(pen: Console, text: Text) -> None:
@@ -58,13 +66,25 @@ def show_failure(pen: Console, error: MigratorError) -> None:
 
 
 def show_findings(pen: Console, findings: Iterable[Finding]) -> None:
-    """What the rules found, errors first."""
-    order = ("error", "warning", "note")
+    """What the rules found, each once, errors last: the end is what stands on the screen."""
+    order = ("note", "warning", "error")
+    applications: dict[tuple[Severity, str, str | None], list[str]] = {}
     for finding in sorted(findings, key=lambda each: order.index(each.severity)):
-        who = f"{finding.application}: " if finding.application else ""
-        show(pen, labelled(finding.severity, f"{who}{finding.sentence}"))
-        if finding.hint is not None:
-            show_whole(pen, Text("  ").append_text(labelled("hint", finding.hint)))
+        concerned = applications.setdefault((finding.severity, finding.sentence, finding.hint), [])
+        concerned += [finding.application] if finding.application else []
+    for (severity, sentence, hint), names in applications.items():
+        show(pen, labelled(severity, _about(sentence, names)))
+        if hint is not None:
+            show_whole(pen, Text("  ").append_text(labelled("hint", hint)))
+
+
+def _about(sentence: str, names: list[str]) -> str:
+    if not names or (len(names) == 1 and f"`{names[0]}`" in sentence):
+        return sentence
+    if len(names) == 1:
+        return f"{names[0]}: {sentence}"
+    more = f" and {count_text(len(names) - _NAMES)} more" if len(names) > _NAMES else ""
+    return f"{sentence} ({', '.join(names[:_NAMES])}{more})"
 
 
 def show_next(pen: Console, command: str | None) -> None:

@@ -35,8 +35,13 @@ def show_wave(data: Console, messages: Console, report: WaveReport) -> None:
     for application in report.applications:
         if application.error is not None:
             show(messages, "")
-            show_error(messages, f"{application.name}: {application.error}", application.hint or _hint(application))
+            show_error(messages, _error(application), application.hint or _hint(application))
     show_next(data, report.next_command)
+
+
+def _error(application: ApplicationReport) -> str:
+    said = application.error or ""
+    return said if said.startswith(f"`{application.name}`") else f"{application.name}: {said}"
 
 
 def _hint(application: ApplicationReport) -> str:

@@ -163,9 +163,20 @@ def test_a_plan_shows_its_gates_findings_changes_and_what_is_unknown(screen: Per
     assert "changed: target changed" in shown
     assert "catch-up, [freeze]" in shown
     assert "No host was contacted" in shown
-    assert shown.index("error: portal: too little room\n  hint: make room") < shown.index("note: no times")
+    assert shown.index("note: no times") < shown.index("error: portal: too little room\n  hint: make room")
     row = next(line for line in shown.splitlines() if line.startswith("portal/files"))
     assert row.split() == ["portal/files", *"??????"]
+
+
+def test_a_finding_of_many_applications_is_told_once(screen: PersonScreen, out: io.StringIO) -> None:
+    names = [f"app-{number}" for number in range(6)]
+    findings = [Finding("later", "note", "`closed` is not carried out yet", None, name) for name in names]
+    findings += [Finding("later", "note", "application `app-1`: no checks", None, "app-1")]
+    screen.findings(findings, "")
+    assert out.getvalue().splitlines() == [
+        "note: `closed` is not carried out yet (app-0, app-1, app-2, app-3 and 2 more)",
+        "note: application `app-1`: no checks",
+    ]
 
 
 def test_an_error_has_its_hint_below_a_blank_line(screen: PersonScreen, err: io.StringIO) -> None:
@@ -185,6 +196,16 @@ def test_long_messages_are_not_folded(err: io.StringIO) -> None:
     terminal = Terminal()
     PersonScreen(Output(io.StringIO()), Output(terminal), Look(no_color=True)).failure(Refused("x" * 500, hint="y"))
     assert terminal.getvalue().startswith(f"error: {'x' * 500}\n")
+
+
+def test_sentences_are_folded_between_words_and_commands_never() -> None:
+    terminal = Terminal()
+    screen = PersonScreen(Output(io.StringIO()), Output(terminal), Look(no_color=True))
+    screen._messages.width = 20
+    screen.failure(Refused("several words that need more than a line", hint="type `migrator status plans/p.yaml`"))
+    *folded, blank, hint = [line.rstrip() for line in terminal.getvalue().splitlines()]
+    assert folded == ["error: several words", "that need more than", "a line"]
+    assert (blank, hint) == ("", "hint: type `migrator status plans/p.yaml`")
 
 
 def test_colours_come_only_where_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
