@@ -17,7 +17,7 @@ from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan, Wave
 from migrator.domain.reports import ApplicationReport, WaveReport
 from migrator.domain.stopping import Stop
-from migrator.errors import PlanChanged, exit_code_of
+from migrator.errors import MigratorError, PlanChanged, exit_code_of
 from migrator.journal.application import ApplicationJournal, ApplicationView
 from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
@@ -54,9 +54,11 @@ class Session:
     ) -> list[ApplicationReport]:
         """Have every application do `act`; where each stands afterwards."""
         convoy = Convoy(self.plan, wave, self._set_out, self.phase_of, self.stop)
-        return [
-            with_outcome(self.report_on(outcome.application), outcome) for outcome in convoy.travel(applications, act)
-        ]
+        outcomes = convoy.travel(applications, act)
+        for outcome in outcomes:
+            if outcome.error is not None and not isinstance(outcome.error, MigratorError):
+                raise outcome.error  # a bug: told with its traceback, once the other applications are through
+        return [with_outcome(self.report_on(outcome.application), outcome) for outcome in outcomes]
 
     def sum_up(self, command: str, reports: Sequence[ApplicationReport]) -> WaveReport:
         """All applications together; what the run's record says of how it ended."""

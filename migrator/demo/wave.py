@@ -54,7 +54,6 @@ waves:
           - symlink: {on: target, link: $link, to: $portal}
 
       - name: phone-book
-        needs: [portal]            # switched over after the portal
         datasets:
           - name: files
             source: provider:/phone-book

@@ -135,7 +135,9 @@ class Journey:
         if halt.gate is not None:
             self.scene.on_event(GateWaiting(name, halt.gate, f"`{name}` {halt.sentence}"))
         if self.until is not None:
-            hint = f"approve it with `migrator approve {self.scene.plan.path} {halt.gate}`" if halt.gate else None
+            hint = "the same command goes on once that is so"
+            if halt.gate is not None:
+                hint = f"approve it with `migrator approve {self.scene.plan.path} {halt.gate}`"
             raise Refused(f"`{name}` {halt.sentence}, before `{self.until}`", hint=hint)
         return halt
 

@@ -45,7 +45,7 @@ def test_what_it_keeps_can_be_looked_at(tmp_path: Path) -> None:
 
     items = cli.items()
     excluded = sorted(str(item["path"]) for item in items if item["class"] == "excluded")
-    assert excluded == ["cache", "upload.tmp"]
+    assert excluded == ["cache", "cache/page-1", "upload.tmp"]
     assert {item["class"] for item in items} == {"excluded", "verified"}
     assert len(items) > 200
 

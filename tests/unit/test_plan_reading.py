@@ -139,7 +139,7 @@ BOMBS: dict[str, Callable[[], str]] = {
 }
 
 CHILD = """
-import resource, sys, time
+import re, resource, sys, time
 from pathlib import Path
 from migrator import planfile
 from migrator.errors import PlanInvalid
@@ -150,7 +150,9 @@ for name in sys.argv[1:]:
     except PlanInvalid as error:
         complaint = error.complaints[0]
         assert complaint.line and complaint.column and complaint.hint
-        print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        # Not ru_maxrss, which begins with that of the process that started this one.
+        peak = re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())
+        print(time.process_time(), int(peak[1]) // 1024)
 """
 
 
