@@ -144,7 +144,16 @@ class _Connection(paramiko.ServerInterface):
         return True
 
     def _serve(self, channel: paramiko.Channel) -> None:
-        with channel:
+        try:
             SftpServer(channel, self._tree).serve()
-            if not channel.closed:
-                channel.send_exit_status(0)
+        finally:
+            _say_goodbye(channel)
+
+
+def _say_goodbye(channel: paramiko.Channel) -> None:
+    try:
+        if not channel.closed:
+            channel.send_exit_status(0)
+        channel.close()
+    except (EOFError, OSError):
+        return  # the client's connection ended first: nobody is left to be told
