@@ -47,9 +47,9 @@ class PersonScreen:
         show_plan(self._data, report)
 
     def findings(self, findings: Sequence[Finding], otherwise: str) -> None:
-        """A line each, errors first."""
+        """A line each; `otherwise` below them when none is worse than a note."""
         show_findings(self._data, findings)
-        if not findings:
+        if all(finding.severity == "note" for finding in findings):
             show(self._data, otherwise)
 
     def fact(self, name: str, fields: Mapping[str, Any], sentence: str) -> None:  # noqa: ARG002 - the twin's part

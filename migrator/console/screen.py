@@ -45,7 +45,7 @@ class Screen(Protocol):
         """What would be done, and what to type next."""
 
     def findings(self, findings: Sequence[Finding], otherwise: str) -> None:
-        """What rules have to say; `otherwise` when they have nothing."""
+        """What rules have to say; `otherwise`, too, when none of it is worse than a note."""
 
     def fact(self, name: str, fields: Mapping[str, Any], sentence: str) -> None:
         """One thing that was done: an object called `name`, or a sentence."""

@@ -172,10 +172,11 @@ def test_a_finding_of_many_applications_is_told_once(screen: PersonScreen, out: 
     names = [f"app-{number}" for number in range(6)]
     findings = [Finding("later", "note", "`closed` is not carried out yet", None, name) for name in names]
     findings += [Finding("later", "note", "application `app-1`: no checks", None, "app-1")]
-    screen.findings(findings, "")
+    screen.findings(findings, "nothing to complain about")
     assert out.getvalue().splitlines() == [
         "note: `closed` is not carried out yet (app-0, app-1, app-2, app-3 and 2 more)",
         "note: application `app-1`: no checks",
+        "nothing to complain about",
     ]
 
 
