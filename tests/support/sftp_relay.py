@@ -15,6 +15,9 @@ from migrator.endpoints.sftp_session import SftpSession
 from migrator.errors import EndpointUnavailable, MigratorError
 from tests.support.sftp_pipe import SFTP_SERVER, PipeChannel, pipe_spec
 
+_OPEN, _CLOSE, _OPENDIR = 3, 4, 11
+_STATUS, _FAILURE = 101, 4
+
 _HEADER = struct.Struct(">IBI")
 
 
@@ -27,7 +30,7 @@ def string(value: bytes) -> bytes:
 
 
 def status(request: int, code: int, message: bytes = b"Failure") -> bytes:
-    return packet(101, request, struct.pack(">I", code) + string(message) + string(b""))
+    return packet(_STATUS, request, struct.pack(">I", code) + string(message) + string(b""))
 
 
 class Tampering:
@@ -47,6 +50,50 @@ class Tampering:
     def on_idle(self) -> bytes:
         """What reaches the client when the server has said nothing for a moment."""
         return b""
+
+
+class FewHandles(Tampering):
+    """Allows few handles at a time, and says only "failure" to more, as servers do."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._open = 0
+        self._asked: set[int] = set()
+        self.refusals = 0
+
+    def on_request(self, kind: int, request: int, body: bytes) -> tuple[int, bytes] | bytes:
+        if kind in {_OPEN, _OPENDIR}:
+            if self._open >= self._most:
+                self.refusals += 1
+                return status(request, _FAILURE)
+            self._open += 1
+            self._asked.add(request)
+        if kind == _CLOSE:
+            self._open -= 1
+        return kind, body
+
+    def on_answer(self, kind: int, request: int, body: bytes) -> bytes:
+        if request in self._asked:
+            self._asked.discard(request)
+            self._open -= kind == _STATUS  # nothing was opened after all
+        return packet(kind, request, body)
+
+
+class Reordering(Tampering):
+    """Answers out of order, as a server with several threads does: in groups turned round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: list[bytes] = []
+
+    def on_answer(self, kind: int, request: int, body: bytes) -> bytes:
+        self._held.append(packet(kind, request, body))
+        return self.on_idle() if len(self._held) >= 7 else b""
+
+    def on_idle(self) -> bytes:
+        held, self._held = self._held, []
+        return b"".join(held[::-1])
 
 
 class RelayChannel:
