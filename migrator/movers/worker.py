@@ -28,8 +28,11 @@ def main(descriptor: int, parent: int) -> None:
     sending = threading.Lock()
 
     def say(message: Report | Done) -> None:
-        with sending:
-            line.send(message)
+        try:
+            with sending:
+                line.send(message)
+        except OSError:
+            os._exit(_ORPHANED)  # nobody could record what was done from here on
 
     start = line.recv()
     assert isinstance(start, Start)
