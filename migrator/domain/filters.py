@@ -10,19 +10,23 @@ from migrator.domain.entries import Entry, Kind
 
 SPECIAL_FILE = "special file"
 
+_REMEMBERED = 10_000  # folders; a scan goes through one after the other
+
 
 class Filter:
     """Decides by the plan's `exclude` rules (https://git-scm.com/docs/gitignore), the same way in every scan."""
 
     def __init__(self, rules: Sequence[str]) -> None:
-        self._rules = tuple(rules)
-        self._spec = GitIgnoreSpec.from_lines(self._rules) if rules else None
+        self._rules = tuple(rule for rule in rules if rule)  # the library drops empty ones, and counts without them
+        self._spec = GitIgnoreSpec.from_lines(self._rules) if self._rules else None
+        self._hidden_by: dict[bytes, str | None] = {}  # by folder
 
     def reason(self, entry: Entry) -> str | None:
         """Why `entry` is left out, naming the rule; None when it belongs to the dataset."""
-        if entry.kind is Kind.SPECIAL:
+        rule = self._rule(entry.path, is_directory=entry.kind is Kind.DIRECTORY)
+        if rule is None and entry.kind is Kind.SPECIAL:
             return SPECIAL_FILE
-        return self._rule(entry.path, is_directory=entry.kind is Kind.DIRECTORY)
+        return rule
 
     def hides(self, directory: bytes) -> bool:
         """Whether a folder, and so all that is in it, is left out."""
@@ -30,6 +34,26 @@ class Filter:
 
     def _rule(self, path: bytes, *, is_directory: bool) -> str | None:
         if self._spec is None or not path:
+            return None
+        # No rule can bring back what is in a folder that is left out.
+        return self._folder_rule(path.rpartition(b"/")[0]) or self._own_rule(path, is_directory=is_directory)
+
+    def _folder_rule(self, path: bytes) -> str | None:
+        """The rule that hides the folder at `path` or one above it."""
+        missing = []
+        while path and path not in self._hidden_by:
+            missing.append(path)
+            path = path.rpartition(b"/")[0]
+        rule = self._hidden_by.get(path)
+        if len(self._hidden_by) > _REMEMBERED:
+            self._hidden_by.clear()
+        for folder in reversed(missing):
+            rule = rule or self._own_rule(folder, is_directory=True)
+            self._hidden_by[folder] = rule
+        return rule
+
+    def _own_rule(self, path: bytes, *, is_directory: bool) -> str | None:
+        if self._spec is None:
             return None
         name = path.decode("utf-8", "surrogateescape")
         result = self._spec.check_file(name + "/" if is_directory else name)

@@ -63,6 +63,8 @@ _TOUCHED = """
     WHERE dataset = ? AND path = ? AND state IN ('acknowledged', 'verified')
 """
 
+_INTENDED = "UPDATE item SET target_kind = kind WHERE dataset = ? AND path = ? AND target_kind IS NULL AND is_gone = 0"
+
 _DISTRUSTED = """
     UPDATE item SET state = 'pending', reason = 'the plan changed', verified_seq = NULL, verified_by = NULL
     WHERE dataset = ? AND state IN ('acknowledged', 'verified', 'failed')
@@ -134,6 +136,11 @@ class Manifest:
         """Make folders pending again, before something in them is changed at the target."""
         with self._database.write() as connection:
             _execute(connection, _TOUCHED, [(self._id, path) for path in directories])
+
+    def intended(self, paths: Iterable[bytes]) -> None:
+        """Before they are made at the target: a run that is cut off may leave them there without a record of it."""
+        with self._database.write() as connection:
+            _execute(connection, _INTENDED, [(self._id, path) for path in paths])
 
     def pending(self, kinds: Collection[Kind]) -> Iterator[list[Entry]]:
         """What is still to be carried, in blocks, by path; items may be recorded while the blocks are used."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from migrator.domain.entries import Class, Entry, display
@@ -31,47 +32,52 @@ class Tallies:
 
 
 class Course:
-    """A pass over one dataset. Movers report in several threads; each report is recorded as a whole."""
+    """A pass over one dataset. Movers report in several threads; each report is recorded and told as a whole."""
 
     def __init__(self, crossing: Crossing) -> None:
         self.crossing = crossing
         self.manifest = crossing.manifest
         self.tallies = Tallies()
+        self._recording = threading.RLock()
 
     def will_write(self, entries: Sequence[Entry]) -> None:
-        """Before anything below them changes: the folders that hold `entries` must be settled again afterwards."""
+        """Before anything is made at the target: note what may stand there from now on, even if nobody says so.
+
+        The folders that hold `entries` must be settled again afterwards.
+        """
+        self.manifest.intended({entry.path for entry in entries}.union(*(folders_above(each.path) for each in entries)))
+        self.will_change(entries)
+
+    def will_change(self, entries: Sequence[Entry]) -> None:
+        """Before something in them changes: the folders that hold `entries` must be settled again afterwards."""
         self.manifest.touched({parent_of(entry.path) for entry in entries if entry.path})
 
     def record(self, group: Group) -> None:
         """Write the outcome of a commit group into the manifest, then tell it."""
-        self.carried(group.carried)
-        self.stayed(group.stayed)
+        with self._recording:
+            self.carried(group.carried)
+            self.stayed(group.stayed)
 
     def carried(self, items: Sequence[Carried]) -> None:
         """Record items that are in place."""
         if not items:
             return
-        seq = self.manifest.copied([Copied(item.entry, item.sha256, TRUST_STREAM) for item in items])
-        self.tallies.carried += len(items)
-        for entry, sha256 in items:
-            self.tallies.carried_bytes += entry.size
-            self.tallies.hot.pop(entry.path, None)
-            self.crossing.tell_item(entry, Class.ACKNOWLEDGED, seq, sha256)
+        with self._recording:
+            seq = self.manifest.copied([Copied(item.entry, item.sha256, TRUST_STREAM) for item in items])
+            self.tallies.carried += len(items)
+            for entry, sha256 in items:
+                self.tallies.carried_bytes += entry.size
+                self.tallies.hot.pop(entry.path, None)
+                self.crossing.tell_item(entry, Class.ACKNOWLEDGED, seq, sha256)
 
     def stayed(self, items: Sequence[Stayed]) -> None:
         """Record items that are not in place, by what came between."""
-        hot = [(item.path, item.reason) for item in items if item.problem is Problem.CHANGED]
-        if hot:
-            self.manifest.postponed(hot)
-            self.tallies.hot.update(hot)
-        gone = [(item.path, item.reason) for item in items if item.problem is Problem.VANISHED]
-        if gone:
-            self.tallies.vanished += len(gone)
-            self._tell_problems(gone, Class.VANISHED, self.manifest.vanished(gone))
-        failed = [(item.path, item.reason) for item in items if item.problem is Problem.FAILED]
-        if failed:
-            self._count_failures(failed)
-            self._tell_problems(failed, Class.FAILED, self.manifest.failed(failed))
+        with self._recording:
+            for item in items:
+                self.tallies.hot.pop(item.path, None)
+            self._hot([(item.path, item.reason) for item in items if item.problem is Problem.CHANGED])
+            self._vanished([(item.path, item.reason) for item in items if item.problem is Problem.VANISHED])
+            self._failed([(item.path, item.reason) for item in items if item.problem is Problem.FAILED])
 
     def failed(self, landed: Sequence[Landed]) -> None:
         """Record those that did not land."""
@@ -89,6 +95,21 @@ class Course:
         for path in paths:
             self.crossing.on_event(ItemDeleted(self.crossing.application, self.crossing.dataset.name, path))
 
+    def _hot(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        if rows:
+            self.manifest.postponed(rows)
+            self.tallies.hot.update(rows)
+
+    def _vanished(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        if rows:
+            self.tallies.vanished += len(rows)
+            self._tell_problems(rows, Class.VANISHED, self.manifest.vanished(rows))
+
+    def _failed(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        if rows:
+            self._count_failures(rows)
+            self._tell_problems(rows, Class.FAILED, self.manifest.failed(rows))
+
     def _count_failures(self, rows: Sequence[tuple[bytes, str]]) -> None:
         self.tallies.failed += len(rows)
         self.tallies.failures.extend(rows[: max(0, _FAILURES_NAMED - len(self.tallies.failures))])
@@ -101,3 +122,10 @@ class Course:
 def parent_of(path: bytes) -> bytes:
     """The folder that holds `path`; the root's own is the root."""
     return path.rpartition(b"/")[0]
+
+
+def folders_above(path: bytes) -> Iterator[bytes]:
+    """The folders that hold `path`, the nearest first, the root last."""
+    while path:
+        path = parent_of(path)
+        yield path

@@ -56,7 +56,11 @@ class Landing:
 
     def piece(self, piece: Piece) -> None:
         """Take the next piece of the file under way; one that ends in a problem leaves nothing behind."""
-        if not self._is_open and piece.problem is None:
+        if piece.problem is not None:
+            self.abandon()
+            self._stayed.append(Stayed(piece.entry.path, piece.problem, piece.reason))
+            return
+        if not self._is_open:
             self._writer.begin(piece.entry)
             self._digest = hashlib.sha256()
             self._is_open = True
@@ -64,8 +68,10 @@ class Landing:
             self._writer.write(piece.data)
             self._digest.update(piece.data)
             self._bytes += len(piece.data)
-        if piece.is_last:
-            self._end(piece)
+        if piece.found is not None:
+            self._writer.finish(piece.found)
+            self._is_open = False
+            self._waiting[piece.entry.path] = Carried(piece.found, self._digest.digest())
 
     def stay(self, entry: Entry, problem: Problem, reason: str) -> None:
         """Note an item that cannot be carried."""
@@ -104,13 +110,3 @@ class Landing:
         if self._is_open:
             self._writer.abandon()
             self._is_open = False
-
-    def _end(self, piece: Piece) -> None:
-        if piece.found is None:
-            assert piece.problem is not None
-            self.abandon()
-            self._stayed.append(Stayed(piece.entry.path, piece.problem, piece.reason))
-            return
-        self._writer.finish(piece.found)
-        self._is_open = False
-        self._waiting[piece.entry.path] = Carried(piece.found, self._digest.digest())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 from migrator.domain.entries import Entry, Kind, Unreadable
@@ -11,8 +11,9 @@ from migrator.domain.filters import SPECIAL_FILE
 from migrator.endpoints.contract import Landed, Problem
 from migrator.errors import SafetyStop
 from migrator.journal.manifest import Scan, ScanRecord
+from migrator.movers.errands import Errand, Errands
 from migrator.transfer.carrying import Removal, Settled, Settling, remove, settle
-from migrator.transfer.course import Course, parent_of
+from migrator.transfer.course import Course, folders_above, parent_of
 from migrator.transfer.dispatch import Dispatch
 from migrator.transfer.landing import Carried, Stayed
 
@@ -31,12 +32,11 @@ def copy_pass(course: Course) -> ScanRecord:
     blocked = Blocked()
     try:
         record = _scan(course, lambda entries: dispatch.offer(blocked.without(course, entries)))
-        _refuse_a_source_suddenly_empty(course, record)
         dispatch.drain()
         _carry_pending(course, dispatch, blocked)
         _try_hot_again(course, dispatch)
     except BaseException:
-        dispatch.abandon()
+        dispatch.give_up()
         raise
     _settle(course, blocked)
     return record
@@ -45,7 +45,6 @@ def copy_pass(course: Course) -> ScanRecord:
 def final_pass(course: Course) -> ScanRecord:
     """Make the target equal to the source under freeze, deletions included. Returns the scan it is based on."""
     record = survey(course)
-    _refuse_a_source_suddenly_empty(course, record)
     if record.is_complete:
         _delete(course)
     dispatch = Dispatch(course)
@@ -53,7 +52,7 @@ def final_pass(course: Course) -> ScanRecord:
         _carry_pending(course, dispatch, Blocked())
         _try_hot_again(course, dispatch)
     except BaseException:
-        dispatch.abandon()
+        dispatch.give_up()
         raise
     _fail_hot(course)
     _settle(course, Blocked())
@@ -61,7 +60,7 @@ def final_pass(course: Course) -> ScanRecord:
 
 
 class Blocked:
-    """Paths whose kind changed between folder and something else: replacing them deletes, so they must wait."""
+    """Paths at which another kind stands at the target, and what is below them: replacing deletes, so they wait."""
 
     def __init__(self) -> None:
         self._paths: set[bytes] = set()
@@ -73,9 +72,9 @@ class Blocked:
         if not self._paths:
             return entries
         late = [entry for entry in entries if self.holds(entry.path)]
-        course.manifest.postponed(
-            [(entry.path, "takes the place of another kind; left to the final sync") for entry in late]
-        )
+        if late:
+            reason = "takes the place of another kind; left to the final sync"
+            course.manifest.postponed([(entry.path, reason) for entry in late])
         return [entry for entry in entries if not self.holds(entry.path)]
 
     def holds(self, path: bytes) -> bool:
@@ -98,11 +97,12 @@ def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> Sc
     """Stream the source into the manifest; `found` gets the files and links to carry, block by block."""
     crossing = course.crossing
     scan = course.manifest.begin_scan()
-    items = size_bytes = specials = 0
+    items = size_bytes = excluded = specials = 0
     with crossing.open_source() as tree:
         for block in tree.scan():
             course.crossing.stop.check()
             entries, outside = _take_block(course, scan, block)
+            excluded += len(outside)
             specials += sum(1 for _, reason in outside if reason == SPECIAL_FILE)
             work = scan.note(entries)
             _note_unreadable(course, scan, block)
@@ -112,6 +112,8 @@ def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> Sc
             _announce(course, work)
             if found is not None:
                 found(_without_refused_links(course, [entry for entry in work if entry.kind in _CARRIED]))
+    # Before its end would make everything at the target gone, to be copied again once the source is back.
+    _refuse_a_source_suddenly_empty(course, items - excluded)
     record = scan.end()
     crossing.on_event(ScanProgress(crossing.application, crossing.dataset.name, items, size_bytes, ended=True))
     if specials:
@@ -153,9 +155,9 @@ def _announce(course: Course, work: Sequence[Entry]) -> None:
         crossing.on_event(WorkFound(crossing.application, crossing.dataset.name, len(work), size_bytes))
 
 
-def _refuse_a_source_suddenly_empty(course: Course, record: ScanRecord) -> None:
+def _refuse_a_source_suddenly_empty(course: Course, items: int) -> None:
     """A source whose content is all gone is far more often a lost mount than a wish to delete everything."""
-    if record.items <= 1 and course.manifest.at_target_count() > 1:
+    if items <= 1 and course.manifest.at_target_count() > 1:
         raise SafetyStop(
             f"dataset `{course.crossing.dataset.name}`: the source {course.crossing.way.source} is suddenly empty",
             hint="look whether its file system is mounted; nothing was deleted at the target",
@@ -202,8 +204,8 @@ def _delete(course: Course) -> None:
         )
     for block in chain(manifest.gone(), manifest.replaced()):
         course.crossing.stop.check()
-        course.will_write(block)
-        landed = _ask_mover(course, remove, Removal(course.crossing.way, block))
+        course.will_change(block)
+        landed = _ask_mover(course, remove, Removal, block)
         course.removed([each.path for each in landed if each.problem is None])
         course.failed(landed)
 
@@ -212,28 +214,30 @@ def _settle(course: Course, blocked: Blocked) -> None:
     """Give folders their metadata, deepest first, after everything that would have moved their times."""
     # A folder that is only made now moves the time of the one above it, which may have been settled long ago.
     for block in course.manifest.pending_directories():
-        course.manifest.touched({above for each in block for above in _folders_above(each.path)})
+        above = {folder for each in block for folder in folders_above(each.path)}
+        course.manifest.intended(above.union(each.path for each in block))
+        course.manifest.touched(above)
     for block in course.manifest.pending_directories():
         course.crossing.stop.check()
         directories = [each for each in block if not blocked.holds(each.path)]
         found = {each.path: each for each in directories}
-        landed = _ask_mover(course, settle, Settling(course.crossing.way, directories))
+        landed = _ask_mover(course, settle, Settling, directories)
         course.carried([Carried(found[each.path], None) for each in landed if each.problem is None])
         course.failed(landed)
 
 
-def _folders_above(path: bytes) -> Iterator[bytes]:
-    while path:
-        path = parent_of(path)
-        yield path
-
-
-def _ask_mover(course: Course, work: Callable[..., None], job: Settling | Removal) -> Sequence[Landed]:
-    """Have one mover do something short; its answer."""
+def _ask_mover(
+    course: Course, work: Callable[..., None], job: type[Settling | Removal], entries: Sequence[Entry]
+) -> Sequence[Landed]:
+    """Have one mover do something short with entries, in their order; its answer."""
+    crossing = course.crossing
     answers: list[Landed] = []
 
-    def take(report: Settled) -> None:
+    def take(report: Settled) -> list[bytes]:
         answers.extend(report.landed)
+        return [each.path for each in report.landed]
 
-    course.crossing.pool.submit(work, job, on_report=take).result()
+    errands = Errands(crossing.pool, crossing.stop, crossing.warn)
+    errands.send(Errand(work, {each.path: each for each in entries}, lambda rest: job(crossing.way, rest), take))
+    errands.finish()
     return answers
