@@ -50,21 +50,17 @@ def test_what_it_keeps_can_be_looked_at(tmp_path: Path) -> None:
     assert len(items) > 200
 
 
-def test_a_program_gets_nothing_but_json_on_stdout(tmp_path: Path) -> None:
-    stdout, _ = demo("--json", temp=tmp_path / "temp")
+def test_without_the_system_s_ssh_it_works_too_and_a_program_gets_nothing_but_json(tmp_path: Path) -> None:
+    nearly_empty = tmp_path / "bin"
+    nearly_empty.mkdir()
+    for program in ("touch", "test", "rm"):
+        (nearly_empty / program).symlink_to(f"/usr/bin/{program}")
+    stdout, _ = demo("--json", temp=tmp_path / "temp", PATH=str(nearly_empty))
     lines = [parsed(line) for line in stdout.splitlines()]
     effects = [(line["effect"], line["answer"]) for line in lines if line.get("event") == "effect.noted"]
     assert ("freeze", "in place") in effects
     assert ("switch 1 (symlink)", "in place") in effects
     assert ("switch 1 (command)", "in place") in effects
-
-
-def test_it_works_without_the_system_s_ssh(tmp_path: Path) -> None:
-    nearly_empty = tmp_path / "bin"
-    nearly_empty.mkdir()
-    for program in ("touch", "test", "rm"):
-        (nearly_empty / program).symlink_to(f"/usr/bin/{program}")
-    demo(temp=tmp_path / "temp", PATH=str(nearly_empty))
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
