@@ -5,7 +5,8 @@ Each raises SftpFailure when the server answers with an error status.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from migrator.endpoints import sftp_wire as wire
@@ -15,6 +16,7 @@ from migrator.endpoints.sftp_wire import Attributes, FileSystem, SftpFailure
 T = TypeVar("T")
 
 _PRIVATE_FILE = 0o600
+_SMALL_BYTES = 4096
 
 
 def lstat(session: SftpSession, path: bytes) -> Attributes | None:
@@ -101,46 +103,61 @@ def file_system(session: SftpSession, path: bytes) -> FileSystem | None:
     return _ask(session, wire.EXTENDED, payload, wire.EXTENDED_REPLY, wire.take_file_system)
 
 
-def read_small(session: SftpSession, path: bytes, most: int) -> tuple[bytes, Attributes]:
-    """The first `most` bytes of a small file, and its attributes."""
-    handle = _open(session, path, wire.OPEN_READ)
-    try:
-        found = _ask(session, wire.FSTAT, wire.string(handle), wire.ATTRS, _attributes)
-        return _read_start(session, handle, most), found
-    finally:
-        _close(session, handle)
+def read_small(session: SftpSession, path: bytes) -> tuple[bytes, Attributes]:
+    """The start of a file, which is all of a small one, and its attributes."""
+    with _opened(session, path, wire.OPEN_READ) as handle:
+        found = _ask(session, wire.FSTAT, handle, wire.ATTRS, _attributes)
+        return _read_start(session, handle), found
 
 
-def write_small(session: SftpSession, path: bytes, content: bytes, *, is_new: bool) -> Attributes:
-    """Write `content` at the start of a file that must not exist (`is_new`) or must; its attributes afterwards."""
-    flags = wire.OPEN_WRITE | (wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE if is_new else 0)
-    handle = _open(session, path, flags)
-    try:
-        _do(session, wire.WRITE, wire.string(handle) + wire.long(0) + wire.string(content))
-        return _ask(session, wire.FSTAT, wire.string(handle), wire.ATTRS, _attributes)
-    finally:
-        _close(session, handle)
+def write_small(session: SftpSession, path: bytes, content: bytes) -> Attributes:
+    """Make a file with `content`; its attributes afterwards. Fails where anything stands; leaves no half of it."""
+    with _opened(session, path, wire.OPEN_WRITE | wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE) as handle:
+        try:
+            _write_start(session, handle, content)
+            return _ask(session, wire.FSTAT, handle, wire.ATTRS, _attributes)
+        except SftpFailure:
+            remove(session, path)
+            raise
 
 
-def _open(session: SftpSession, path: bytes, flags: int) -> bytes:
+def rewrite_small(session: SftpSession, path: bytes, is_expected: Callable[[bytes], bool], content: bytes) -> bool:
+    """Write `content` over the start of an existing file, if what it holds is expected; whether it was.
+
+    What was looked at and what is written to are one file, even if another one takes its name meanwhile.
+    """
+    with _opened(session, path, wire.OPEN_READ | wire.OPEN_WRITE) as handle:
+        if not is_expected(_read_start(session, handle)):
+            return False
+        _write_start(session, handle, content)
+        return True
+
+
+@contextmanager
+def _opened(session: SftpSession, path: bytes, flags: int) -> Iterator[bytes]:
+    """A handle, with its length before it."""
     attributes = wire.attributes(mode=_PRIVATE_FILE) if flags & wire.OPEN_CREATE else wire.attributes()
     payload = wire.string(path) + wire.word(flags) + attributes
-    return _ask(session, wire.OPEN, payload, wire.HANDLE, wire.take_handle)
-
-
-def _read_start(session: SftpSession, handle: bytes, most: int) -> bytes:
-    request = wire.string(handle) + wire.reach(0, most)
+    handle = wire.string(_ask(session, wire.OPEN, payload, wire.HANDLE, wire.take_handle))
     try:
-        return _ask(session, wire.READ, request, wire.DATA, lambda body: wire.take_data(body, most))
+        yield handle
+    finally:
+        if not session.is_over:
+            _do(session, wire.CLOSE, handle)
+
+
+def _read_start(session: SftpSession, handle: bytes) -> bytes:
+    request = handle + wire.reach(0, _SMALL_BYTES)
+    try:
+        return _ask(session, wire.READ, request, wire.DATA, lambda body: wire.take_data(body, _SMALL_BYTES))
     except SftpFailure as failure:
         if failure.code == wire.EOF:
             return b""
         raise
 
 
-def _close(session: SftpSession, handle: bytes) -> None:
-    if not session.is_over:
-        _do(session, wire.CLOSE, wire.string(handle))
+def _write_start(session: SftpSession, handle: bytes, content: bytes) -> None:
+    _do(session, wire.WRITE, handle + wire.long(0) + wire.string(content))
 
 
 def _do(session: SftpSession, kind: int, payload: bytes) -> None:

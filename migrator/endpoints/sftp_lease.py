@@ -27,7 +27,6 @@ EXPIRY_SECONDS = 60  # by the server's own clock
 
 T = TypeVar("T")
 
-_MOST_BYTES = 4096
 _LONGEST_NAME_BYTES = 200  # of a root whose lease is named after it
 _TRIES = 3
 _FAREWELL_SECONDS = 2.0
@@ -47,6 +46,9 @@ def leased(connect: Callable[[], SftpSession], base: bytes, holder: str) -> Iter
             keeper.stop()
         if keeper.loss is not None:
             raise keeper.loss
+        if lease.session.is_over:
+            with suppress(EndpointUnavailable):  # then the lease expires by itself
+                lease.session = connect()
     finally:
         lease.give_back()
         lease.session.close()
@@ -67,8 +69,12 @@ class Lease:
         """Make the lease, or take over one that is ours or has expired; Held, or EndpointUnavailable."""
         beside, inside = lease_paths(self._base)
         try:
-            if not self._take_at(beside):
-                self._take_at(inside)
+            try:
+                self._in_folder(beside, lambda: self._take_at(beside))
+            except SftpFailure as failure:
+                if failure.code != wire.PERMISSION_DENIED or beside == inside:
+                    raise
+                self._in_folder(inside, lambda: self._take_at(inside))
         except SftpFailure as failure:
             raise EndpointUnavailable(
                 f"cannot make a lease for {self._named()}: {failure}",
@@ -77,11 +83,9 @@ class Lease:
 
     def renew(self) -> None:
         """Write to it, which moves its time; SafetyStop when it is ours no longer."""
+        self._renewals += 1
         try:
-            content, _ = calls.read_small(self.session, self._path, _MOST_BYTES)
-            if _field(content, b"token") == self._token:
-                self._renewals += 1
-                calls.write_small(self.session, self._path, self._content(), is_new=False)
+            if calls.rewrite_small(self.session, self._path, self._is_ours, self._content()):
                 return
         except SftpFailure as failure:
             if failure.code != wire.NO_SUCH_FILE:
@@ -98,67 +102,70 @@ class Lease:
         if not path or self.session.is_over:
             return
         with suppress(SftpFailure, EndpointUnavailable):
-            content, _ = calls.read_small(self.session, path, _MOST_BYTES)
-            if _field(content, b"token") == self._token:
+            content, _ = calls.read_small(self.session, path)
+            if self._is_ours(content):
                 self._in_folder(path, lambda: calls.remove(self.session, path))
 
-    def _take_at(self, path: bytes) -> bool:
-        """Take the lease at `path`; False when nothing can be made there, and nothing is there."""
+    def _take_at(self, path: bytes) -> None:
+        last: SftpFailure | None = None
         for _ in range(_TRIES):
             try:
-                self._in_folder(path, lambda: calls.write_small(self.session, path, self._content(), is_new=True))
+                calls.write_small(self.session, path, self._content())
             except SftpFailure as failure:
-                found = calls.lstat(self.session, path)
-                if found is not None:
-                    self._displace(path)
-                elif failure.code == wire.PERMISSION_DENIED and path != lease_paths(self._base)[1]:
-                    return False
-                elif failure.code != wire.FAILURE:
+                if failure.code != wire.FAILURE:
                     raise
+                last = failure
             else:
                 self._path = path
-                return True
-        raise self._held("is changing hands")
+                return
+            if calls.lstat(self.session, path) is not None:
+                last = None
+                self._displace(path)
+        raise last or self._held("is changing hands")
 
     def _displace(self, path: bytes) -> None:
-        """Put a lease out of the way that is ours or has expired; Held for any other."""
+        """Remove a lease that is ours or has expired; Held for any other.
+
+        Only who has made the takeover file may remove a lease: else one run that finds it expired could remove what
+        another one has just made. Being new, that file tells the server's clock, too.
+        """
+        takeover = path + b"-takeover"
         try:
-            content, found = calls.read_small(self.session, path, _MOST_BYTES)
+            now = calls.write_small(self.session, takeover, self._content()).mtime or 0
+        except SftpFailure:
+            self._remove_expired(takeover, None, "is changing hands: it is being taken over by")
+            return
+        try:
+            self._remove_expired(path, now, "is held by")
+        finally:
+            if not self.session.is_over:
+                calls.remove(self.session, takeover)
+
+    def _remove_expired(self, path: bytes, now: int | None, how: str) -> None:
+        """Remove a file of ours, or of a run that has ended long ago by the server's clock; Held for any other."""
+        try:
+            content, found = calls.read_small(self.session, path)
         except SftpFailure as failure:
             if failure.code == wire.NO_SUCH_FILE:
                 return
             raise
         if _field(content, b"holder") != self._holder:
-            age_seconds = self._server_time(path) - (found.mtime or 0)
+            age_seconds = (self._server_time(path) if now is None else now) - (found.mtime or 0)
             if age_seconds < EXPIRY_SECONDS:
-                raise self._held(f"is held by {_described(content)}, which renewed it {max(age_seconds, 0)} s ago")
-        aside = path + b"-aside"
-        self._in_folder(path, lambda: self._move_aside(path, aside, _field(content, b"token")))
-
-    def _move_aside(self, path: bytes, aside: bytes, token: bytes) -> None:
-        """Of several runs that find it expired, only one can rename it; a fresh one caught by mistake goes back."""
-        calls.remove(self.session, aside)
-        try:
-            calls.rename(self.session, path, aside)
-            content, _ = calls.read_small(self.session, aside, _MOST_BYTES)
-            if _field(content, b"token") != token:
-                calls.rename(self.session, aside, path)
-            else:
-                calls.remove(self.session, aside)
-        except SftpFailure as failure:
-            raise self._held("is changing hands") from failure
+                raise self._held(f"{how} {_described(content)}, last heard of {max(age_seconds, 0)} s ago")
+        calls.remove(self.session, path)
 
     def _server_time(self, path: bytes) -> int:
         """The server's clock, in seconds, read from a file written this moment."""
-        probe = path + b"-clock"
+        probe = path + b"-" + self._token
+        try:
+            return calls.write_small(self.session, probe, b"what time is it?\n").mtime or 0
+        finally:
+            if not self.session.is_over:
+                calls.remove(self.session, probe)
 
-        def ask() -> int:
-            calls.remove(self.session, probe)
-            found = calls.write_small(self.session, probe, b"what time is it?\n", is_new=True)
-            calls.remove(self.session, probe)
-            return found.mtime or 0
-
-        return self._in_folder(path, ask)
+    def _is_ours(self, content: bytes) -> bool:
+        return _field(content, b"token") == self._token
 
     def _in_folder(self, path: bytes, act: Callable[[], T]) -> T:
         """Change the folder that `path` lies in; a root's own time is put back, for it is part of what is moved."""

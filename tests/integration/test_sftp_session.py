@@ -120,7 +120,7 @@ class TestEngine:
         received: dict[int, bytes] = {}
         with piped_session() as session:
             here = os.fsencode(tmp_path)
-            calls.write_small(session, here + b"/out", b"", is_new=True)
+            calls.write_small(session, here + b"/out", b"")
             handles = []
             for name, flags in ((b"/in", wire.OPEN_READ), (b"/out", wire.OPEN_WRITE)):
                 payload = wire.string(here + name) + wire.word(flags) + wire.attributes()
