@@ -169,17 +169,22 @@ def test_a_read_only_server_is_enough_for_a_source(root: bytes, contents: dict[b
 
 
 class Meddling(Tampering):
-    """Does something to the file when its content is asked for, before the server reads it."""
+    """Tells of one file what it is like when it is open, and does something to it before anything else happens."""
 
-    def __init__(self, meddle: Callable[[], None]) -> None:
+    def __init__(self, path: bytes, meddle: Callable[[bytes], None]) -> None:
         super().__init__()
-        self._meddle: Callable[[], None] | None = meddle
+        self._path = path
+        self._meddle = meddle
+        self._has_meddled = False
 
     def on_request(self, kind: int, request: int, body: bytes) -> tuple[int, bytes] | bytes:
-        if kind == wire.READ and self._meddle is not None:
-            self._meddle()
-            self._meddle = None
-        return kind, body
+        if kind != wire.FSTAT or self._has_meddled:
+            return kind, body
+        self._has_meddled = True
+        found = os.stat(self._path)
+        self._meddle(self._path)
+        fields = (0x0F, found.st_size, found.st_uid, found.st_gid, found.st_mode, int(found.st_mtime))
+        return packet(wire.ATTRS, request, struct.pack(">IQIIIII", *fields, int(found.st_mtime)))
 
 
 def rewrite(path: bytes) -> None:
@@ -207,7 +212,7 @@ def test_what_moves_while_it_is_read_has_changed(root: bytes, meddle: Callable[[
     path = root + b"/file"
     write_file(path, b"y" * size)
     write_file(root + b"/next", b"next")
-    with relayed_endpoint(Meddling(lambda: meddle(path))) as endpoint:
+    with relayed_endpoint(Meddling(path, meddle)) as endpoint:
         answers = read_all(endpoint.source(root), [a_file(b"file", size), a_file(b"next", 4)])
     assert answers[b"file"][1].problem is Problem.CHANGED
     assert answers[b"next"][0] == b"next"
