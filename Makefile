@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Test processes side by side: a number, or `auto` for one a core.
 WORKERS ?= auto
 PIP_INSTALL := $(BIN)/pip --quiet --disable-pip-version-check install
-# More arguments for pytest: make pytest ARGS='-k doctor -x'
+# More arguments for pytest or the benchmark: make pytest ARGS='-k doctor -x'
 ARGS ?=
 
 MAKEFLAGS += --no-print-directory
@@ -15,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types imports pytest system-packages lock audit clean
+.PHONY: help setup demo test check format lint types imports pytest system-packages bench-quick lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ pytest: setup ## Run the tests alone, with WORKERS=2 and ARGS='-k name' as wante
 system-packages: ## Install the Debian packages that the tests need, or say what is missing
 	@.ci/debian-packages $$(grep -v '^#' requirements/debian.txt)
 
+bench-quick: setup ## Compare with rclone and rsync over SSH (needs both), with ARGS='--size 5000' as wanted
+	@$(BIN)/python -m bench.small_files $(ARGS)
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
@@ -60,7 +63,7 @@ audit: setup ## Ask for known vulnerabilities of the locked versions (needs the 
 
 clean: ## Remove what can be made again (not state/)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
-	find migrator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bench migrator tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: a locked list is installed again only when it changed.
 
