@@ -16,11 +16,12 @@ from migrator.domain.filters import Filter
 from migrator.domain.phases import Phase
 from migrator.domain.plan import Application, Dataset, Plan, Wave
 from migrator.domain.reports import DatasetForecast, Finding, PlannedApplication, PlanReport
-from migrator.errors import Held, MigratorError, Refused, exit_code_of, most_serious
+from migrator.errors import MigratorError, Refused, exit_code_of, most_serious
 from migrator.journal.application import ApplicationJournal, ApplicationView
 from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
 from migrator.journal.manifest import Scan
+from migrator.journal.working_copy import working_copy
 from migrator.orchestration.itinerary import gate_of, rows_from
 from migrator.orchestration.replanning import would_start_again
 from migrator.planfile import differences, not_carried_out
@@ -161,7 +162,7 @@ class _Preview:
         with ExitStack() as stack:
             hosts = Hosts(specs, Budget(specs, movers=0))
             stack.callback(hosts.close)
-            journal = self._journal(stack)
+            journal = stack.enter_context(working_copy(self._folder, self._application.name))
             guard = journal.manifest(dataset.name).begin_guard() if journal is not None else None
             source = stack.enter_context(hosts.source(dataset.source))
             counted = self._count(dataset, source.scan(), guard)
@@ -195,17 +196,6 @@ class _Preview:
             for finding in examine(facts):
                 self._find(finding)
             return forecast
-
-    def _journal(self, stack: ExitStack) -> ApplicationJournal | None:
-        """The application's memory, to compare with; None when there is none yet, or another run has it."""
-        if self._application.name not in self._folder.application_names():
-            return None
-        try:
-            return stack.enter_context(ApplicationJournal.open(self._folder, self._application.name))
-        except Held as error:
-            sentence = f"{error}: what is left to copy is not known, everything is counted"
-            self._find(Finding("held", "warning", sentence, None, self._application.name))
-            return None
 
     def _count(self, dataset: Dataset, blocks: Iterator[Sequence[Entry | Unreadable]], guard: Scan | None) -> _Counted:
         rules = Filter(dataset.exclude)

@@ -90,6 +90,16 @@ class Database:
         self.close()
 
 
+def copy_database(path: Path, to: Path) -> None:
+    """Make `to` a copy of `path` as it stands at one moment, also while another process writes it."""
+    with (
+        translated(path),
+        closing(sqlite3.connect(_uri(path, _reading_query(path)), uri=True, timeout=_BUSY_SECONDS)) as original,
+        closing(sqlite3.connect(to)) as copy,
+    ):
+        original.backup(copy)
+
+
 def _exists(path: Path) -> bool:
     """Whether a file stands there; LocalFault when something else does, or when we may not know."""
     try:

@@ -56,7 +56,9 @@ class Journey:
             halt = self._held_before(row)
             if halt is not None:
                 return self._stop_at(halt)
-            self._walk(row)
+            halt = self._walk(row)
+            if halt is not None:
+                return self._stop_at(halt)
         return None
 
     def roll_back(self) -> None:
@@ -141,11 +143,16 @@ class Journey:
             raise Refused(f"`{name}` {halt.sentence}, before `{self.until}`", hint=hint)
         return halt
 
-    def _walk(self, row: Row) -> None:
+    def _walk(self, row: Row) -> Halt | None:
+        """Make the transition; what holds the application back after all, or None."""
         self._refuse_what_is_not_carried_out(row)
         if row.start is Phase.SEEDED:
             self._attempt(CATCH_UP_UNTIL_SMALL)
+            halt = self._held_before(row)  # the passes may have taken hours, and the approval may have run out
+            if halt is not None:
+                return halt
         self._attempt(row)
+        return None
 
     def _refuse_what_is_not_carried_out(self, row: Row) -> None:
         application = self.scene.application

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
 from migrator.domain.events import Note, OnEvent
@@ -45,9 +45,9 @@ class Scene:
             for dataset in self.application.datasets:
                 endpoint = self.hosts.endpoint(dataset.target.endpoint)
                 tree = endpoint.target(dataset.target.path, self.journal.temp_key)
-                stack.callback(tree.close)
-                tree.make_root()
-                stack.enter_context(tree.hold(self.holder))
+                with closing(tree):  # only its lock is kept, so that it costs an endpoint one connection, not two
+                    tree.make_root()
+                    stack.enter_context(tree.hold(self.holder))
             self._held = stack.pop_all()
 
     def let_go(self) -> None:
