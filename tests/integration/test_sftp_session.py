@@ -211,7 +211,7 @@ def test_silence_and_a_byte_now_and_then_end_in_time(tmp_path: Path, trickles: b
 
 
 class Breaking(Tampering):
-    """Answers LSTAT with whole packets of the test's choice; `%` stands for the id."""
+    """Answers LSTAT with packets of the test's choice, made from the id of the request."""
 
     def __init__(self, answer: Callable[[int], bytes]) -> None:
         super().__init__()
