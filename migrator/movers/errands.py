@@ -43,6 +43,7 @@ class Errands:
         self._pool = pool
         self._stop = stop
         self._warn = warn
+        self.has_lost_any = False  # a mover or a connection, with whatever it had begun
         self._out: dict[Future[None], tuple[Errand, int]] = {}  # with how much was left when it was sent
 
     @property
@@ -97,6 +98,7 @@ class Errands:
         self._stop.check()
         if not isinstance(error, MoverDied | EndpointUnavailable):
             raise error or RuntimeError(f"a mover said nothing of {len(errand.left)} items it was given")
+        self.has_lost_any = True
         errand.tries = 0 if len(errand.left) < had_left else errand.tries + 1
         if errand.tries >= _TRIES:
             raise error

@@ -42,6 +42,12 @@ class Dispatch:
         self._send(self._cut())
         self._errands.finish()
 
+    def clear_away(self) -> None:
+        """Remove the temp files of movers and connections that were lost; to be called when nothing is out."""
+        if self._errands.has_lost_any:
+            with self._course.crossing.open_target() as tree:
+                tree.sweep()
+
     def give_up(self) -> None:
         """End the batches that are out, without looking at how they went: another error is on its way up."""
         self._errands.give_up()

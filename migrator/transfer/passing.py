@@ -35,6 +35,7 @@ def copy_pass(course: Course) -> ScanRecord:
         dispatch.drain()
         _carry_pending(course, dispatch, blocked)
         _try_hot_again(course, dispatch)
+        dispatch.clear_away()
     except BaseException:
         dispatch.give_up()
         raise
@@ -51,6 +52,7 @@ def final_pass(course: Course) -> ScanRecord:
     try:
         _carry_pending(course, dispatch, Blocked())
         _try_hot_again(course, dispatch)
+        dispatch.clear_away()
     except BaseException:
         dispatch.give_up()
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrator.domain.entries import Entry, Unreadable, display
 from migrator.domain.events import ScanProgress
+from migrator.domain.filters import SPECIAL_FILE
 from migrator.movers.crossing import Crossing
 from migrator.verification.verifying import reread_source
 
@@ -19,7 +20,7 @@ def source_changes(crossing: Crossing, *, read_again: bool) -> list[str]:
     changes = _rescan(crossing)
     if read_again and not changes:
         changes = reread_source(crossing)
-    else:
+    elif changes:
         crossing.manifest.postponed([(path, f"{what} under freeze") for path, what in changes if what != "gone"])
     return [f"{crossing.dataset.name}/{display(path)}: {what}" for path, what in changes[:_NAMED]]
 
@@ -38,7 +39,8 @@ def _rescan(crossing: Crossing) -> list[tuple[bytes, str]]:
             crossing.stop.check()
             inside, outside = crossing.filter.split([each for each in block if isinstance(each, Entry)])
             scan.note(inside)
-            scan.exclude(outside)
+            # A special file is not set apart here: where one took an item's place, that item is gone.
+            scan.exclude([row for row in outside if row[1] != SPECIAL_FILE])
             scan.unreadable(
                 [each for each in block if isinstance(each, Unreadable) and not crossing.filter.hides(each.path)]
             )

@@ -55,28 +55,37 @@ class _Look(NamedTuple):
     problem: str
 
 
+_NEVER_READ = _Look(None, b"", "could not be read: nothing came of it")
+
+
 def reread(hands: Hands, job: Rereading) -> None:
     """Read the files again and report Verdicts, and Read in between; a stop ends after the files under way."""
     for start in range(0, len(job.files), _REPORT_ITEMS):
         if hands.should_stop:
             return
         files = job.files[start : start + _REPORT_ITEMS]
-        at_target = (
-            _look_at_all(hands, hands.target(job.way.target, job.way.temp_key), files) if job.read_target else {}
-        )
-        at_source = _look_at_all(hands, hands.source(job.way.source), files) if job.read_source else {}
+        at_target = at_source = None
+        if job.read_target:
+            at_target = _look_at_all(hands, hands.target(job.way.target, job.way.temp_key), files)
+        if job.read_source:
+            at_source = _look_at_all(hands, hands.source(job.way.source), files)
         hands.report(_judge(files, at_target, at_source, job.way.keep))
 
 
 def _judge(
-    files: Sequence[Expected], at_target: dict[bytes, _Look], at_source: dict[bytes, _Look], keep: frozenset[str]
+    files: Sequence[Expected],
+    at_target: dict[bytes, _Look] | None,
+    at_source: dict[bytes, _Look] | None,
+    keep: frozenset[str],
 ) -> Verdict:
+    """What the looks mean; a side that was not to be read is None, a file that was not read there is a fault."""
     proven: list[tuple[bytes, bytes]] = []
     differs: list[tuple[bytes, str]] = []
     moved_on: list[tuple[bytes, str]] = []
     for expected in files:
         path = expected.entry.path
-        here, there = at_target.get(path), at_source.get(path)
+        here = None if at_target is None else at_target.get(path, _NEVER_READ)
+        there = None if at_source is None else at_source.get(path, _NEVER_READ)
         digest = expected.sha256 or (there.sha256 if there else None)
         change = _source_change(expected, there) if there else None
         fault = _target_fault(expected, here, digest, keep) if here else None

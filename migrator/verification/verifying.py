@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -12,6 +12,7 @@ from migrator.domain.entries import Class, Entry, Kind, Unreadable, display
 from migrator.domain.events import WorkFound
 from migrator.journal.manifest import ToVerify
 from migrator.movers.crossing import Crossing
+from migrator.movers.errands import Errand, Errands
 from migrator.verification.comparing import difference
 from migrator.verification.rereading import Expected, Read, Rereading, Verdict, reread
 
@@ -64,10 +65,11 @@ def reread_source(crossing: Crossing) -> list[tuple[bytes, str]]:
 
 
 class _Ledger:
-    """Where outcomes are recorded and told. Movers report in several threads; the manifest orders them."""
+    """Where outcomes are recorded and told. Movers report in several threads; each outcome is recorded as a whole."""
 
     def __init__(self, crossing: Crossing, by: str | None) -> None:
         self.findings = Findings()
+        self._recording = threading.Lock()
         self._crossing = crossing
         self._by = by  # None: what is proven is not recorded as verified
 
@@ -89,25 +91,28 @@ class _Ledger:
         """Record items that are what they should be, with the digest of what was read."""
         if not items or self._by is None:
             return
-        seq = self._crossing.manifest.verified([(entry.path, sha256) for entry, sha256 in items], self._by)
-        self.findings.verified += len(items)
-        for entry, sha256 in items:
-            self._crossing.tell_item(entry, Class.VERIFIED, seq, sha256)
+        with self._recording:
+            seq = self._crossing.manifest.verified([(entry.path, sha256) for entry, sha256 in items], self._by)
+            self.findings.verified += len(items)
+            for entry, sha256 in items:
+                self._crossing.tell_item(entry, Class.VERIFIED, seq, sha256)
 
     def fail(self, rows: Sequence[tuple[bytes, str]]) -> None:
         """Record items that are not what they should be at the target."""
         if not rows:
             return
-        seq = self._crossing.manifest.failed(rows)
-        self.findings.differs.extend(rows)
-        for path, reason in rows:
-            self._crossing.tell_problem(path, Class.FAILED, seq, reason)
+        with self._recording:
+            seq = self._crossing.manifest.failed(rows)
+            self.findings.differs.extend(rows)
+            for path, reason in rows:
+                self._crossing.tell_problem(path, Class.FAILED, seq, reason)
 
     def postpone(self, rows: Sequence[tuple[bytes, str]]) -> None:
         """Record items whose source has moved on: they must be copied again."""
         if rows:
-            self._crossing.manifest.postponed(rows)
-            self.findings.moved_on.extend(rows)
+            with self._recording:
+                self._crossing.manifest.postponed(rows)
+                self.findings.moved_on.extend(rows)
 
 
 class _Readers:
@@ -116,7 +121,7 @@ class _Readers:
     def __init__(self, crossing: Crossing, ledger: _Ledger) -> None:
         self._crossing = crossing
         self._ledger = ledger
-        self._out: set[Future[None]] = set()
+        self._errands = Errands(crossing.pool, crossing.stop, crossing.warn)
 
     def __enter__(self) -> Self:
         return self
@@ -125,40 +130,39 @@ class _Readers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            for future in self._out:
-                future.cancel()
+            self._errands.give_up()
             return
-        while self._out:
-            self._collect()
-        self._crossing.stop.check()
+        try:
+            self._errands.finish()
+        except BaseException:
+            self._errands.give_up()
+            raise
 
     def read(self, items: Sequence[ToVerify], *, read_target: bool, read_source: bool) -> None:
         """Have the files among `items` read again; waits while enough is out."""
         _announce(self._crossing, items)
         for files in _cut([Expected(each.entry, each.sha256) for each in items if each.entry.kind is Kind.FILE]):
-            while len(self._out) >= 2 * self._crossing.pool.size:
-                self._collect()
-            job = Rereading(self._crossing.way, files, read_target, read_source)
-            self._out.add(self._crossing.pool.submit(reread, job, on_report=self._recorder(files)))
+            self._errands.wait_for_room()
+            self._errands.send(self._errand(files, read_target=read_target, read_source=read_source))
 
-    def _recorder(self, files: Sequence[Expected]) -> Callable[[Verdict | Read], None]:
+    def _errand(self, files: Sequence[Expected], *, read_target: bool, read_source: bool) -> Errand:
         entries = {expected.entry.path: expected.entry for expected in files}
 
-        def record(report: Verdict | Read) -> None:
+        def record(report: Verdict | Read) -> list[bytes]:
             if isinstance(report, Read):
                 self._crossing.tell_moved(report.size_bytes)
-                return
+                return []
             self._ledger.prove([(entries[path], sha256) for path, sha256 in report.proven])
             self._ledger.fail(report.differs)
             self._ledger.postpone(report.moved_on)
+            return [path for path, _ in (*report.proven, *report.differs, *report.moved_on)]
 
-        return record
-
-    def _collect(self) -> None:
-        done, self._out = wait(self._out, return_when=FIRST_COMPLETED)
-        for future in done:
-            if not future.cancelled():
-                future.result()
+        return Errand(
+            work=reread,
+            left={expected.entry.path: expected for expected in files},
+            job=lambda rest: Rereading(self._crossing.way, rest, read_target, read_source),
+            take=record,
+        )
 
 
 def _look_around(crossing: Crossing, findings: Findings) -> dict[bytes, Entry]:
