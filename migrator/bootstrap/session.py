@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import migrator
 from migrator.bootstrap.signals import stopping
 from migrator.domain.events import OnEvent, RunEnded, RunStarted
 from migrator.domain.phases import Gate, Phase
-from migrator.domain.plan import Application, Plan, Wave
+from migrator.domain.plan import Application, EndpointSpec, Plan, Wave
 from migrator.domain.reports import ApplicationReport, WaveReport
 from migrator.domain.stopping import Stop
 from migrator.errors import MigratorError, PlanChanged, exit_code_of
@@ -28,7 +28,7 @@ from migrator.orchestration.replanning import go_by
 from migrator.orchestration.reporting import report_on, sum_up, with_outcome
 from migrator.orchestration.wave import Convoy
 from migrator.planfile import differences
-from migrator.steps.hosts import Budget, Hosts
+from migrator.steps.hosts import Budget, Hosts, locks_at_once
 from migrator.steps.scene import Scene
 
 
@@ -123,13 +123,24 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
     _refuse_a_changed_plan(plan, journal)
     run_id = journal.begin_run(command, plan.digest, versions())
     specs = {spec.name: spec for spec in plan.endpoints}
-    movers = mover_count(plan)
+    locks = {name: locks_at_once(chosen, name) for name in specs}
+    movers = mover_count(plan.endpoints, locks)
     pool, stop = MoverPool(movers, specs), Stop()
     gates = Gates(plan, journal, operator(), granted)
     names = tuple(application.name for _, applications in chosen for application in applications)
     on_event(RunStarted(run_id, command, chosen[0][0].name if len(chosen) == 1 else None, names))
     session = Session(
-        plan, folder, journal, gates, pool, Budget(specs, movers), run_id, on_event, stop, until=until, adopt=adopt
+        plan,
+        folder,
+        journal,
+        gates,
+        pool,
+        Budget(specs, movers, locks),
+        run_id,
+        on_event,
+        stop,
+        until=until,
+        adopt=adopt,
     )
     try:
         with stopping(stop, pool.ask_to_stop, pool.shutdown, on_event):
@@ -167,10 +178,10 @@ def versions() -> str:
     )
 
 
-def mover_count(plan: Plan) -> int:
-    """As many movers as there are processors, within what the least patient endpoint allows beside the coordinator."""
-    connections = [spec.limits.connections for spec in plan.endpoints if not spec.is_local]
-    return max(1, min([os.cpu_count() or 1, *(count - 1 for count in connections)]))
+def mover_count(specs: Sequence[EndpointSpec], locks: Mapping[str, int]) -> int:
+    """As many movers as there are processors, within what the least patient endpoint allows beside scans and locks."""
+    left = [spec.limits.connections - 1 - locks.get(spec.name, 0) for spec in specs if not spec.is_local]
+    return max(1, min([os.cpu_count() or 1, *left]))
 
 
 def _refuse_a_changed_plan(plan: Plan, journal: Journal) -> None:

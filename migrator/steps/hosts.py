@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
-from migrator.domain.plan import EndpointSpec, Location
+from migrator.domain.plan import Application, EndpointSpec, Location, Wave
 from migrator.endpoints.contract import Endpoint, SourceTree, TargetTree
 from migrator.endpoints.opening import open_endpoint
 
@@ -16,10 +17,13 @@ HERE = EndpointSpec(name="here")
 class Budget:
     """How many connections the coordinator itself may have to each endpoint, over all applications of a run."""
 
-    def __init__(self, specs: Mapping[str, EndpointSpec], movers: int) -> None:
-        # A mover keeps one connection to each endpoint it works with; what is left is for scans and for the lease.
+    def __init__(
+        self, specs: Mapping[str, EndpointSpec], movers: int, locks: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        # A mover keeps one connection to each endpoint it works with, and so does a lock; what is left is for scans.
         self._slots = {
-            name: threading.BoundedSemaphore(max(1, spec.limits.connections - movers)) for name, spec in specs.items()
+            name: threading.BoundedSemaphore(max(1, spec.limits.connections - movers - locks.get(name, 0)))
+            for name, spec in specs.items()
         }
 
     @contextmanager
@@ -27,6 +31,15 @@ class Budget:
         """Wait until one more connection is allowed, and take it."""
         with self._slots[endpoint]:
             yield
+
+
+def locks_at_once(waves: Iterable[tuple[Wave, Sequence[Application]]], endpoint: str) -> int:
+    """How many target roots at an endpoint a run may hold at one time: each costs a connection there."""
+    most = 0
+    for wave, applications in waves:
+        roots = [sum(each.target.endpoint == endpoint for each in some.datasets) for some in applications]
+        most = max(most, sum(sorted(roots, reverse=True)[: wave.parallel]))
+    return most
 
 
 class Hosts:

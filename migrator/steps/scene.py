@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from migrator.domain.events import Note, OnEvent
@@ -13,8 +13,9 @@ from migrator.domain.plan import Application, Dataset, EndpointSpec, Location, P
 from migrator.domain.stopping import Stop
 from migrator.endpoints.contract import Abilities, Endpoint
 from migrator.journal.application import ApplicationJournal
-from migrator.movers.crossing import Crossing, Way
+from migrator.movers.crossing import Crossing
 from migrator.movers.pool import MoverPool
+from migrator.movers.way import Way
 from migrator.steps.hosts import HERE, Hosts
 
 # What is kept without being asked for, where both lanes can.
@@ -43,11 +44,9 @@ class Scene:
             return
         with ExitStack() as stack:
             for dataset in self.application.datasets:
-                endpoint = self.hosts.endpoint(dataset.target.endpoint)
-                tree = endpoint.target(dataset.target.path, self.journal.temp_key)
-                with closing(tree):  # only its lock is kept, so that it costs an endpoint one connection, not two
+                with self.hosts.target(dataset.target, self.journal.temp_key) as tree:
                     tree.make_root()
-                    stack.enter_context(tree.hold(self.holder))
+                    stack.enter_context(tree.hold(self.holder))  # outlives the tree
             self._held = stack.pop_all()
 
     def let_go(self) -> None:
