@@ -18,11 +18,11 @@ def seed(scene: Scene) -> None:
     """Copy everything once; files that keep changing stay pending. Raises Incomplete when items failed."""
     if scene.adopt:
         for crossing in scene.crossings():
-            _adopt(crossing)
+            adopt(crossing)
     pass_over(scene, copy_pass)
 
 
-def _adopt(crossing: Crossing) -> None:
+def adopt(crossing: Crossing) -> None:
     """Keep what is equal on both sides: hashed there and here, and never merely believed.
 
     What differs becomes `failed` and is carried by the pass that follows.

@@ -1,0 +1,160 @@
+"""When two looks at an entry are the same, and what reading again amounts to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import pytest
+
+from migrator.domain.entries import Entry, Kind
+from migrator.domain.plan import Location
+from migrator.endpoints.contract import Piece, Problem
+from migrator.movers.hands import Hands
+from migrator.movers.way import Way
+from migrator.verification.comparing import difference, is_same_time
+from migrator.verification.rereading import Expected, Rereading, Verdict, reread
+
+ALL = frozenset({"mode", "times", "owner", "setid"})
+SECOND = 1_000_000_000
+FILE = Entry(b"a", Kind.FILE, 3, 5 * SECOND + 7, 0o640, 10, 20)
+LINK = Entry(b"a", Kind.LINK, 0, 5 * SECOND, 0o777, 10, 20, b"to")
+
+
+@pytest.mark.parametrize(
+    ("found", "keep", "words"),
+    [
+        (FILE, ALL, None),
+        (FILE._replace(size=4), frozenset(), "has 4 bytes, not 3"),
+        (FILE._replace(kind=Kind.DIRECTORY), frozenset(), "is a directory, not a file"),
+        (FILE._replace(mode=0o600), {"mode"}, "has mode 0600, not 0640"),
+        (FILE._replace(mode=0o600), {"times"}, None),
+        (FILE._replace(mode=0o4640), {"mode"}, None),
+        (FILE._replace(mode=0o4640), {"mode", "setid"}, "has mode 4640, not 0640"),
+        (FILE._replace(mode=0o1640), {"mode"}, "has mode 1640, not 0640"),
+        (FILE._replace(mtime_ns=5 * SECOND), {"times"}, None),
+        (FILE._replace(mtime_ns=5 * SECOND + 8), {"times"}, "has another modification time"),
+        (FILE._replace(mtime_ns=6 * SECOND), {"times"}, "has another modification time"),
+        (FILE._replace(mtime_ns=6 * SECOND), {"mode"}, None),
+        (FILE._replace(uid=11), {"owner"}, "belongs to 11:20, not 10:20"),
+        (FILE._replace(gid=21), {"owner"}, "belongs to 10:21, not 10:20"),
+        (FILE._replace(gid=21), {"mode"}, None),
+    ],
+)
+def test_only_what_is_to_be_kept_counts(found: Entry, keep: Iterable[str], words: str | None) -> None:
+    assert difference(FILE, found, frozenset(keep)) == words
+
+
+def test_a_link_is_its_text_and_nothing_else() -> None:
+    assert difference(LINK, LINK._replace(mode=0, mtime_ns=0), ALL) is None
+    assert difference(LINK, LINK._replace(link=b"elsewhere"), ALL) == "points elsewhere"
+    assert difference(LINK, LINK._replace(link=None), ALL) == "points elsewhere"
+
+
+def test_times_before_1970_are_cut_like_all_others() -> None:
+    assert is_same_time(-5 * SECOND + 7, -5 * SECOND)
+    assert not is_same_time(-5 * SECOND - 7, -5 * SECOND)
+
+
+class Side:
+    """A tree that delivers what it is told, and nothing of what it is not."""
+
+    def __init__(self, *pieces: Piece) -> None:
+        self._pieces = pieces
+
+    def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
+        paths = {entry.path for entry in wanted}
+        return (piece for piece in self._pieces if piece.entry.path in paths)
+
+
+class Told:
+    """Hands that hold two sides and remember what was reported."""
+
+    should_stop = False
+
+    def __init__(self, source: Side, target: Side) -> None:
+        self._source, self._target = source, target
+        self.reports: list[Any] = []
+
+    def source(self, location: Location) -> Side:
+        del location
+        return self._source
+
+    def target(self, location: Location, temp_key: bytes) -> Side:
+        del location, temp_key
+        return self._target
+
+    def report(self, content: Any) -> None:
+        self.reports.append(content)
+
+
+DIGEST = hashlib.sha256(b"abc").digest()
+WHOLE = Piece(FILE, b"abc", FILE)
+OTHER = Piece(FILE, b"abd", FILE)
+CLOSED = Piece(FILE, b"", problem=Problem.FAILED, reason="Permission denied")
+MISSING = Piece(FILE, b"", problem=Problem.VANISHED)
+
+
+def judged(*, sha256: bytes | None, source: Side | None, target: Side | None) -> Verdict:
+    told = Told(source or Side(), target or Side())
+    place = Location("here", b"/")
+    way = Way(place, place, b"k" * 32, frozenset({"mode", "times"}))
+    job = Rereading(way, [Expected(FILE, sha256)], target is not None, source is not None)
+    reread(cast("Hands", told), job)
+    (verdict,) = [report for report in told.reports if isinstance(report, Verdict)]
+    return verdict
+
+
+PROVEN = Verdict(((b"a", DIGEST),), (), ())
+
+
+def differs(words: str) -> Verdict:
+    return Verdict((), ((b"a", words),), ())
+
+
+def moved_on(words: str) -> Verdict:
+    return Verdict((), (), ((b"a", words),))
+
+
+@pytest.mark.parametrize(
+    ("sha256", "source", "target", "verdict"),
+    [
+        (DIGEST, None, Side(WHOLE), PROVEN),
+        (DIGEST, None, Side(OTHER), differs("has other content")),
+        (DIGEST, None, Side(MISSING), differs("is missing")),
+        (DIGEST, None, Side(CLOSED), differs("could not be read: Permission denied")),
+        (DIGEST, None, Side(), differs("could not be read: nothing came of it")),
+        (DIGEST, Side(WHOLE), None, PROVEN),
+        (DIGEST, Side(OTHER), None, moved_on("the source has other content than was copied")),
+        (DIGEST, Side(), None, moved_on("at the source: could not be read: nothing came of it")),
+        (DIGEST, Side(WHOLE), Side(WHOLE), PROVEN),
+        (DIGEST, Side(WHOLE), Side(), differs("could not be read: nothing came of it")),
+        (DIGEST, Side(MISSING), Side(WHOLE), moved_on("at the source: is missing")),
+        (DIGEST, Side(OTHER), Side(OTHER), moved_on("the source has other content than was copied")),
+        (None, Side(WHOLE), Side(WHOLE), PROVEN),
+        (None, Side(WHOLE), Side(OTHER), differs("has other content")),
+    ],
+)
+def test_only_what_was_read_and_is_right_is_proven(
+    sha256: bytes | None, source: Side | None, target: Side | None, verdict: Verdict
+) -> None:
+    assert judged(sha256=sha256, source=source, target=target) == verdict
+
+
+def test_without_a_digest_the_target_alone_proves_nothing() -> None:
+    verdict = judged(sha256=None, source=None, target=Side(WHOLE))
+    assert verdict.proven == ()
+    assert "never hashed" in verdict.differs[0][1]
+
+
+def test_the_bytes_of_a_file_that_could_not_be_read_to_its_end_belong_to_no_other() -> None:
+    other = FILE._replace(path=b"b")
+    broken = (Piece(FILE, b"xyz"), Piece(FILE, b"", problem=Problem.CHANGED, reason="it grew"))
+    told = Told(Side(), Side(*broken, Piece(other, b"abc", other)))
+    place = Location("here", b"/")
+    job = Rereading(Way(place, place, b"", frozenset()), [Expected(FILE, DIGEST), Expected(other, DIGEST)], True, False)
+    reread(cast("Hands", told), job)
+    (verdict,) = [report for report in told.reports if isinstance(report, Verdict)]
+    assert verdict.proven == ((b"b", DIGEST),)
+    assert verdict.differs == ((b"a", "changed while it was read: it grew"),)
