@@ -22,6 +22,7 @@ from migrator.journal.folder import StateFolder
 from migrator.journal.inbox import post_approval
 from migrator.journal.journal import Journal
 from migrator.orchestration.gates import new_approval
+from migrator.orchestration.itinerary import has_gate
 from migrator.orchestration.journey import Halt, Journey
 from migrator.orchestration.reporting import sum_up
 from migrator.planning.doctor import examine
@@ -155,7 +156,15 @@ def approve(
     not_after: dt.datetime | None,
 ) -> tuple[str, ...]:
     """Record that the current user says yes to exactly this plan and gate; the applications approved."""
-    _, applications = the_wave(plan, selection)
+    wave, applications = the_wave(plan, selection)
+    if not_after is not None and not_after <= dt.datetime.now(dt.UTC):
+        raise UsageError("the approval would be over already", hint="`--not-after` must lie in the future")
+    applications = tuple(application for application in applications if has_gate(application, gate))
+    if not applications:
+        raise UsageError(
+            f"nothing chosen of wave `{wave.name}` has a gate `{gate}`",
+            hint="`freeze` stands before a freeze hook, `switch-over` before a switch; `migrator plan` shows them",
+        )
     folder = StateFolder(state, plan.migration)
     folder.create()
     for application in applications:

@@ -89,6 +89,11 @@ def way_back(phase: Phase) -> Row | None:
     return next((row for row in ROLL_BACK if row.start is phase), None)
 
 
+def has_gate(application: Application, gate: Gate) -> bool:
+    """Whether `application` ever comes to `gate`."""
+    return gate in (Gate.ROLL_BACK, Gate.FALL_BACK) or any(gate_of(row, application) is gate for row in FORWARD)
+
+
 def gate_of(row: Row, application: Application) -> Gate | None:
     """The gate that stands before `row` for this application: a freeze without hook and no switch need no yes."""
     if row.gate is Gate.FREEZE and application.freeze is None:

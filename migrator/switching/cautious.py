@@ -21,6 +21,9 @@ class Verb(StrEnum):
     UNDO = "undo"
 
 
+_HINT_UNKNOWN = "look at it by hand: no command acts on it until its probe gives a clear answer"
+_HINT_NO_EFFECT = "see what the command and the probe really look at; the same command asks the probe, then tries again"
+
 _GOAL = {Verb.APPLY: Answer.IN_PLACE, Verb.UNDO: Answer.NOT_IN_PLACE}
 
 
@@ -75,7 +78,7 @@ def put_in_place(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
     answer = _ask(effect, on_event)
     memory.confirm(intent, answer.value)
     if answer is not Answer.IN_PLACE:
-        _refuse(effect, "was applied, but its probe says that it is not in place")
+        _refuse(effect, "was applied, but its probe says that it is not in place", _HINT_NO_EFFECT)
 
 
 def take_back(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
@@ -91,7 +94,7 @@ def take_back(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
     answer = _ask(effect, on_event)
     memory.confirm(intent, answer.value)
     if answer is not Answer.NOT_IN_PLACE:
-        _refuse(effect, "was undone, but its probe says that it is still in place")
+        _refuse(effect, "was undone, but its probe says that it is still in place", _HINT_NO_EFFECT)
 
 
 def _ask(effect: Effect, on_event: OnEvent) -> Answer:
@@ -99,7 +102,7 @@ def _ask(effect: Effect, on_event: OnEvent) -> Answer:
     answer = effect.probe()
     _note(effect, on_event, "probe", answer.value)
     if answer is Answer.UNKNOWN:
-        _refuse(effect, "cannot be probed: its probe gave neither yes (exit 0) nor no (exit 1)")
+        _refuse(effect, "cannot be probed: its probe gave neither yes (exit 0) nor no (exit 1)", _HINT_UNKNOWN)
     return answer
 
 
@@ -127,8 +130,5 @@ def _note(effect: Effect, on_event: OnEvent, verb: Literal["apply", "probe", "un
     on_event(EffectNoted(effect.application, effect.name, verb, answer))
 
 
-def _refuse(effect: Effect, what: str) -> NoReturn:
-    raise Refused(
-        f"{effect.name} of `{effect.application}` {what}",
-        hint="look at it by hand: no command acts on it until its probe gives a clear answer",
-    )
+def _refuse(effect: Effect, what: str, hint: str) -> NoReturn:
+    raise Refused(f"{effect.name} of `{effect.application}` {what}", hint=hint)

@@ -73,13 +73,18 @@ def test_each_gate_opens_with_its_own_approval(move: Move, cli: Cli) -> None:
 
 
 def test_an_approval_counts_in_its_time_only(move: Move, cli: Cli) -> None:
-    cli("approve", "freeze", "--not-after", "2018-07-01T12:00")
+    assert "over already" in cli("approve", "freeze", "--not-after", "2018-07-01T12:00", expect=2).stderr
     cli("approve", "freeze", "--not-before", "2999-01-01T00:00")
     cli("run")
     assert cli.phases() == {NAME: "seeded"}
     cli("approve", "freeze", "--not-before", "2018-07-01T12:00", "--not-after", "2999-01-01T00:00")
     cli("run")
     assert cli.phases() == {NAME: "verified"}
+
+
+def test_a_gate_that_nothing_comes_to_cannot_be_approved(move: Move) -> None:
+    outcome = move.cli(switch=[])("approve", "switch-over", expect=2)
+    assert "has a gate `switch-over`" in outcome.stderr
 
 
 def test_accepting_before_the_switch_is_refused(cli: Cli) -> None:
