@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -23,4 +22,4 @@ def is_temp_name(key: bytes, name: bytes) -> bool:
 
 
 def _mark(key: bytes, token: bytes) -> bytes:
-    return hmac.new(key, token, hashlib.sha256).hexdigest()[:24].encode()
+    return hmac.digest(key, token, "sha256").hex()[:24].encode()

@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.domain.events import BytesMoved, ItemChanged, Note, OnEvent
 from migrator.domain.filters import Filter
-from migrator.domain.plan import Dataset, Location
+from migrator.domain.plan import Dataset
 from migrator.domain.stopping import Stop
 from migrator.endpoints.contract import SourceTree, TargetTree
 from migrator.journal.manifest import Manifest
 from migrator.movers.pool import MoverPool
-
-
-class Way(NamedTuple):
-    """From where to where, and how: what a mover is told with every batch."""
-
-    source: Location
-    target: Location
-    temp_key: bytes
-    keep: frozenset[str]
+from migrator.movers.way import Way
 
 
 @dataclass(frozen=True)

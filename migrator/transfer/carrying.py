@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from migrator.domain.entries import Entry, Kind
 from migrator.endpoints.contract import Landed, Problem, SourceTree
-from migrator.movers.crossing import Way
 from migrator.movers.hands import Hands
+from migrator.movers.way import Way
 from migrator.transfer.landing import Landing
 
 _PROGRESS_SECONDS = 0.25

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from migrator.domain.entries import Entry
 from migrator.endpoints.contract import Piece, Problem, SourceTree
-from migrator.movers.crossing import Way
 from migrator.movers.hands import Hands
+from migrator.movers.way import Way
 from migrator.verification.comparing import difference
 
 _REPORT_ITEMS = 256
