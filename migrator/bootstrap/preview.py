@@ -152,7 +152,8 @@ class _Preview:
         except MigratorError as error:
             self.exit_code = most_serious([self.exit_code, exit_code_of(error)])
             self.findings.append(
-                Finding("endpoint", "error", f"dataset `{dataset.name}`: {error}", error.hint, self._application.name)
+                # Without the dataset: an endpoint that fails many of them is told once, for all its applications.
+                Finding("endpoint", "error", str(error), error.hint, self._application.name)
             )
             return unknown
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Tally, WaveReport
-from migrator.errors import MigratorError, exit_code_of, most_serious
+from migrator.errors import EndpointUnavailable, MigratorError, exit_code_of, most_serious
 from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
 from migrator.orchestration.itinerary import gate_of, next_row
@@ -74,17 +74,19 @@ def with_outcome(report: ApplicationReport, outcome: Outcome) -> ApplicationRepo
 def sum_up(plan: Plan, command: str, applications: Iterable[ApplicationReport]) -> WaveReport:
     """All applications together, with the most serious exit code and the next command."""
     reports = tuple(applications)
-    return WaveReport(command, reports, most_serious(each.exit_code for each in reports), _next(plan, reports))
+    return WaveReport(command, reports, most_serious(each.exit_code for each in reports), _next(plan, command, reports))
 
 
-def _next(plan: Plan, reports: tuple[ApplicationReport, ...]) -> str | None:
+def _next(plan: Plan, command: str, reports: tuple[ApplicationReport, ...]) -> str | None:
     """What to type next: for the first application that is not at its end."""
     path = shlex.quote(str(plan.path))
     for report in reports:
         if report.phase.is_at_least(Phase.ACCEPTED):
             continue
         wave = f" --wave {report.wave}" if len(plan.waves) > 1 else ""
-        if report.error is not None or report.gate is None:
+        if report.exit_code == EndpointUnavailable.exit_code and command == "verify":
+            return f"migrator verify {path}{wave}"
+        if report.gate is None or (report.error is not None and command in ("run", "verify")):
             return f"migrator run {path}{wave}"
         if report.gate in COVERED_BY_YES:
             return f"migrator approve {path} {report.gate}{wave}"
