@@ -187,6 +187,12 @@ def _median_wall(turns: list[Cost]) -> float:
     return statistics.median(turn.wall_seconds for turn in turns)
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number above 0")
+    return int(text)
+
+
 def _answer(*command: str) -> str:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
     return done.stdout
@@ -200,9 +206,8 @@ def _conditions(size: int, total_bytes: int, repeats: int) -> Iterator[str]:
     yield f"Python {sys.version.split()[0]}"
 
 
-def compare(remote: str, server: Sshd, source: Path, repeats: int) -> dict[str, list[Cost]]:
+def compare(field: list[Contestant], remote: str, server: Sshd, source: Path, repeats: int) -> dict[str, list[Cost]]:
     """All contestants by turns, each time in another order, so that no one always follows the same other."""
-    field = contestants()
     costs: dict[str, list[Cost]] = {contestant.name: [] for contestant in field}
     for repeat in range(repeats):
         first = repeat % len(field)
@@ -213,12 +218,17 @@ def compare(remote: str, server: Sshd, source: Path, repeats: int) -> dict[str, 
 
 def main() -> None:
     """Measure and print; fails if a program fails or leaves anything out."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=20_000, metavar="FILES", help="how many files (default: 20000)")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="turns for each program (default: 5)")
-    options = parser.parse_args()
     if missing := [name for name in ("rclone", "rsync", "ssh", "diff") if shutil.which(name) is None]:
-        parser.error(f"not installed: {', '.join(missing)}")
+        sys.exit(f"error: not installed: {', '.join(missing)}\n\nhint: make system-packages")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--size", type=_positive, default=20_000, metavar="FILES", help="how many files (default: 20000)"
+    )
+    parser.add_argument("--repeats", type=_positive, default=5, metavar="N", help="turns for each program (default: 5)")
+    peers = [contestant.name for contestant in contestants()[1:]]
+    parser.add_argument("--without", action="append", default=[], choices=peers, help="leave this one out; repeatable")
+    options = parser.parse_args()
+    field = [contestant for contestant in contestants() if contestant.name not in options.without]
     with tempfile.TemporaryDirectory(prefix="migrator-bench-") as folder:
         source = Path(folder) / "source"
         source.mkdir()
@@ -228,7 +238,7 @@ def main() -> None:
         account = Account(getpass.getuser(), source)
         with running_sshd(Setup(account, make_key(Path(folder) / "id"), lines=SERVER_LINES)) as server:
             for remote in ("source", "target"):
-                costs = compare(remote, server, source, options.repeats)
+                costs = compare(field, remote, server, source, options.repeats)
                 print("", *table(f"{remote} behind SSH", costs), sep="\n", flush=True)
 
 
