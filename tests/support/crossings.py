@@ -16,8 +16,9 @@ from migrator.domain.stopping import Stop
 from migrator.endpoints.opening import open_endpoint
 from migrator.journal.application import ApplicationJournal, ApplicationView
 from migrator.journal.folder import StateFolder
-from migrator.movers.crossing import Crossing, Way
+from migrator.movers.crossing import Crossing
 from migrator.movers.pool import MoverPool
+from migrator.movers.way import Way
 from migrator.transfer.course import Course, Tallies
 from migrator.transfer.passing import copy_pass, final_pass
 from migrator.verification.proof import source_changes, unproven
