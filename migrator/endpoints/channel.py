@@ -1,4 +1,4 @@
-"""How the sftp lane sees a connector: two descriptors to speak through, and the reason when they fall silent."""
+"""How the lanes see a connector: two descriptors to speak through, and the reason when they fall silent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from migrator.errors import MigratorError
 
 
 class Channel(Protocol):
-    """One SFTP session on an SSH connection of its own, as a pair of descriptors in blocking mode."""
+    """One SFTP session or running command on an SSH connection of its own: a pair of descriptors in blocking mode."""
 
     @property
     def read_fd(self) -> int:
@@ -23,7 +23,8 @@ class Channel(Protocol):
     def explain(self) -> MigratorError:
         """Why the channel ended early, as the error to raise; waits a few seconds at most for the transport's words.
 
-        SafetyStop for a host key that is unknown or changed, EndpointUnavailable for everything else.
+        SafetyStop for a host key that is unknown or changed, EndpointUnavailable for everything else, of which
+        NoCommand says that the login went well and the command did not.
         """
 
     def interrupt(self) -> None:
@@ -42,6 +43,12 @@ class Connector(Protocol):
 
     def open_sftp(self) -> Channel:
         """A new connection with an SFTP session on it; nothing is executed at the endpoint."""
+
+    def open_command(self, argv: Sequence[str]) -> Channel:
+        """A new connection with a command running on it (`shlex.join`ed, no terminal), its input and output the pair.
+
+        What it writes to standard error is kept for `explain` alone.
+        """
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command there (`shlex.join`ed), standard input empty; see Endpoint.run."""

@@ -37,18 +37,18 @@ def connector_for(spec: EndpointSpec, endpoints: Mapping[str, EndpointSpec]) -> 
     return _Patient(ParamikoConnector(spec, jumps))
 
 
-def open_session(connector: Connector, handshake: Callable[[Channel], T]) -> T:
-    """What `handshake` makes of a new SFTP channel, which then belongs to it; tried again after passing refusals.
+def open_session(open_channel: Callable[[], Channel], handshake: Callable[[Channel], T]) -> T:
+    """What `handshake` makes of the channel opened, which then belongs to it; tried again after passing refusals.
 
     `handshake` speaks first and raises EOFError or OSError when the channel falls silent; it has 20 s, and 30 s
     altogether. Raises SafetyStop for host keys and EndpointUnavailable for everything else that connections do;
     what else `handshake` raises passes through, the channel closed.
     """
-    return _patiently(lambda: _open_once(connector, handshake))
+    return _patiently(lambda: _open_once(open_channel, handshake))
 
 
-def _open_once(connector: Connector, handshake: Callable[[Channel], T]) -> T:
-    channel = connector.open_sftp()
+def _open_once(open_channel: Callable[[], Channel], handshake: Callable[[Channel], T]) -> T:
+    channel = open_channel()
     try:
         with _interrupted_after(HANDSHAKE_SECONDS, channel):
             return handshake(channel)
@@ -80,6 +80,7 @@ class _Patient:
     def __init__(self, inner: Connector) -> None:
         self._inner = inner
         self.open_sftp = inner.open_sftp
+        self.open_command = inner.open_command
         self.close = inner.close
 
     @property

@@ -16,6 +16,7 @@ from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
 from migrator.endpoints.openssh_child import SshChild
 from migrator.endpoints.openssh_command import pins_of
 from migrator.endpoints.openssh_log import diagnose
+from migrator.endpoints.ssh_failures import Failure, connection_error, last_line
 from migrator.endpoints.ssh_route import check_identity, check_names, host_of
 from migrator.errors import MigratorError
 
@@ -24,10 +25,13 @@ _EXPLAIN_SECONDS = 3.0
 
 
 class OpensshChannel:
-    """An SFTP session on an ssh process of its own; see `Channel`."""
+    """An SFTP session, or a command, on an ssh process of its own; see `Channel`."""
 
-    def __init__(self, connector: OpensshConnector, route: Sequence[EndpointSpec], child: SshChild) -> None:
+    def __init__(
+        self, connector: OpensshConnector, route: Sequence[EndpointSpec], child: SshChild, *, is_command: bool = False
+    ) -> None:
         self._connector = connector
+        self._is_command = is_command
         self._route = route
         self._child = child
         self._was_interrupted = False
@@ -48,7 +52,10 @@ class OpensshChannel:
             self._was_interrupted = True
             self._child.kill()
             self._child.wait(_EXPLAIN_SECONDS)
-        return diagnose(self._route, self._child.stories, self._child.words, was_cut_off=self._was_interrupted)
+        stories, words = self._child.stories, self._child.words
+        if self._is_command and stories[-1].has_status:
+            return connection_error(Failure.NO_COMMAND, self._route[-1], last_line(words))
+        return diagnose(self._route, stories, words, was_cut_off=self._was_interrupted)
 
     def interrupt(self) -> None:
         """Kill ssh, which ends both pipes."""
@@ -88,11 +95,12 @@ class OpensshConnector:
 
     def open_sftp(self) -> OpensshChannel:
         """Start an ssh with an SFTP session; a failure shows when its output ends, and `explain` tells it."""
-        child = self._start("-s", "--", host_of(self._route[-1]), "sftp")
-        channel = OpensshChannel(self, self._route, child)
-        with self._lock:
-            self._channels.add(channel)
-        return channel
+        return self._kept(OpensshChannel(self, self._route, self._start("-s", "--", host_of(self._route[-1]), "sftp")))
+
+    def open_command(self, argv: Sequence[str]) -> OpensshChannel:
+        """Start an ssh that runs a command; a failure shows when its output ends, and `explain` tells it."""
+        child = self._start("--", host_of(self._route[-1]), shlex.join(argv))
+        return self._kept(OpensshChannel(self, self._route, child, is_command=True))
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command on a connection of its own, whose making counts towards the time; see `Connector.run`."""
@@ -118,6 +126,11 @@ class OpensshConnector:
         for file in pins or ():
             if file is not None:
                 file.close()
+
+    def _kept(self, channel: OpensshChannel) -> OpensshChannel:
+        with self._lock:
+            self._channels.add(channel)
+        return channel
 
     def _outcome(self, child: SshChild, timeout_seconds: float) -> Completed:
         deadline = time.monotonic() + timeout_seconds

@@ -37,6 +37,7 @@ _SENTENCES = (
 )
 _NO_KEY_TYPE = b"no matching host key type found"
 _NO_SFTP = b"subsystem request failed"
+_NO_COMMAND = b"exec request failed"
 _NOT_FORWARDED = re.compile(rb"open failed: ([^\r\n]*)")
 _ENDED = re.compile(
     rb"[Cc]onnection (to \S+ )?(closed|reset)|Broken pipe|kex_exchange_identification|Disconnected from"
@@ -83,7 +84,8 @@ class Story(NamedTuple):
         sentences = self.sentences
         if self.is_logged_in:
             ended = Failure.SFTP_ENDED if self.has_status else Failure.LOST
-            return Failure.NO_SFTP if _NO_SFTP in sentences else ended
+            refused = Failure.NO_COMMAND if _NO_COMMAND in sentences else ended
+            return Failure.NO_SFTP if _NO_SFTP in sentences else refused
         found = _first(_KEY_SENTENCES, sentences + b"\n" + of_another) or _first(_SENTENCES, sentences)
         if found is None and _ENDED.search(sentences):
             found = Failure.LOST if self.banner else Failure.DROPPED

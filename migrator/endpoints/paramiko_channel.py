@@ -1,4 +1,4 @@
-"""An SFTP session through paramiko as two plain descriptors, so that the copy loop sees no difference to a pipe."""
+"""An SFTP session or a command through paramiko as two plain descriptors, so that the lanes see no difference."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ _END_SECONDS = 2.0
 class ParamikoChannel:
     """A channel of `link`, carried between two pipes by two threads; see `Channel`."""
 
-    def __init__(self, link: Link, channel: paramiko.Channel, spec: EndpointSpec) -> None:
+    def __init__(
+        self, link: Link, channel: paramiko.Channel, spec: EndpointSpec, ended: Failure = Failure.SFTP_ENDED
+    ) -> None:
+        """`ended` is what it means that the far end leaves with a status of its own."""
+        self._ended = ended
         self._link = link
         self._channel = channel
         self._spec = spec
@@ -48,7 +52,7 @@ class ParamikoChannel:
             return connection_error(Failure.TIMED_OUT, self._spec)
         said = last_line(bytes(self._words))
         if self._channel.status_event.is_set() and self._channel.exit_status >= 0:
-            return connection_error(Failure.SFTP_ENDED, self._spec, said)
+            return connection_error(self._ended, self._spec, said)
         error = self._link.transport.get_exception() or self._ended_by
         return connection_error(Failure.LOST, self._spec, said or words_of(error))
 
@@ -89,8 +93,12 @@ class ParamikoChannel:
             while view:
                 view = view[os.write(arriving, view) :]
             # It counts against the same window: left alone, a server that logs there would come to a stop.
-            while self._channel.recv_stderr_ready():
-                self._words += self._channel.recv_stderr(_READ_BYTES)[: OUTPUT_LIMIT_BYTES - len(self._words)]
+            self._hear()
+        self._hear()
+
+    def _hear(self) -> None:
+        while self._channel.recv_stderr_ready():
+            self._words += self._channel.recv_stderr(_READ_BYTES)[: OUTPUT_LIMIT_BYTES - len(self._words)]
 
     def _send(self, leaving: int) -> None:
         while data := os.read(leaving, _READ_BYTES):

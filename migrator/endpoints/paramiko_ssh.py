@@ -6,7 +6,7 @@ import select
 import shlex
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import paramiko
 
@@ -40,12 +40,21 @@ class ParamikoConnector:
 
     def open_sftp(self) -> ParamikoChannel:
         """Connect, log in and start an SFTP session, or raise why not."""
+        return self._opened(lambda channel: channel.invoke_subsystem("sftp"), Failure.NO_SFTP, Failure.SFTP_ENDED)
+
+    def open_command(self, argv: Sequence[str]) -> ParamikoChannel:
+        """Connect, log in and start a command, or raise why not."""
+        return self._opened(
+            lambda channel: channel.exec_command(_as_command(argv)), Failure.NO_COMMAND, Failure.NO_COMMAND
+        )
+
+    def _opened(self, start: Callable[[paramiko.Channel], object], refused: Failure, ended: Failure) -> ParamikoChannel:
         link = self._link()
         try:
             channel = link.open_channel()
-            with link.limited(), link.mapped(Failure.NO_SFTP):
-                channel.invoke_subsystem("sftp")
-            session = ParamikoChannel(link, channel, self._route[-1])
+            with link.limited(), link.mapped(refused):
+                start(channel)
+            session = ParamikoChannel(link, channel, self._route[-1], ended)
         except BaseException:
             link.close()
             raise
@@ -61,7 +70,7 @@ class ParamikoConnector:
             channel = link.open_channel()
             try:
                 with link.limited(), link.mapped(Failure.UNCLEAR):
-                    channel.exec_command(shlex.join(argv).encode("utf-8", "surrogateescape"))
+                    channel.exec_command(_as_command(argv))
                     channel.shutdown_write()
                 stdout, stderr = _read_until(channel, deadline)
                 return Completed(_status(channel, deadline), stdout, stderr)
@@ -82,6 +91,10 @@ class ParamikoConnector:
         # "SSH-2.0-OpenSSH_9.2p1 Debian-2": the third part is the software and its comment (RFC 4253, section 4.2).
         self._banner = link.transport.remote_version.split("-", 2)[-1][:_BANNER_LIMIT]
         return link
+
+
+def _as_command(argv: Sequence[str]) -> bytes:
+    return shlex.join(argv).encode("utf-8", "surrogateescape")
 
 
 def _read_until(channel: paramiko.Channel, deadline: float) -> tuple[bytes, bytes]:

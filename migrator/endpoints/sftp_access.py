@@ -45,4 +45,4 @@ class Access:
 
     def connect(self) -> SftpSession:
         """A new session on a new connection."""
-        return open_session(self._connector, lambda channel: SftpSession.start(channel, self.name))
+        return open_session(self._connector.open_sftp, lambda channel: SftpSession.start(channel, self.name))

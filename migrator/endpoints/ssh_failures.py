@@ -22,6 +22,10 @@ class Transient(EndpointUnavailable):
         self.attempts = attempts
 
 
+class NoCommand(EndpointUnavailable):
+    """The login went well, but the server refused to run the command, or the command ended by itself."""
+
+
 class Failure(Enum):
     """How a connection can fail."""
 
@@ -37,6 +41,7 @@ class Failure(Enum):
     NO_COMMON_ALGORITHM = auto()
     NO_SFTP = auto()
     SFTP_ENDED = auto()
+    NO_COMMAND = auto()
     LOST = auto()  # ended after it was up, or in the middle of the login
     UNCLEAR = auto()
 
@@ -84,6 +89,10 @@ _WORDINGS = {
         "the SFTP server there ended by itself",
         "ask the provider whether this account may use SFTP; try `sftp` by hand to see what it says",
     ),
+    Failure.NO_COMMAND: _Wording(
+        "the command there was refused or ended by itself",
+        "the account needs a shell and python3 for `lane: agent`; `lane: sftp` does without both",
+    ),
     Failure.LOST: _Wording("the connection was lost", "type the same command again to go on"),
     Failure.UNCLEAR: _Wording("the connection failed", "try it by hand: `ssh -v` to the same host shows more"),
 }
@@ -102,7 +111,7 @@ def connection_error(failure: Failure, spec: EndpointSpec, words: bytes = b"") -
         return SafetyStop(message, hint=hint)
     if failure in _ATTEMPTS:
         return Transient(message, hint=hint, attempts=_ATTEMPTS[failure])
-    return EndpointUnavailable(message, hint=hint)
+    return (NoCommand if failure is Failure.NO_COMMAND else EndpointUnavailable)(message, hint=hint)
 
 
 def last_line(text: bytes) -> bytes:

@@ -56,8 +56,6 @@ def _of_wave(wave: Wave) -> Iterator[tuple[str, str]]:
 
 
 def _of_endpoint(endpoint: EndpointSpec) -> Iterator[tuple[str, str]]:
-    if endpoint.lane == "agent":
-        yield "preflight", f"endpoint `{endpoint.name}`: `lane: agent`"
     if endpoint.limits.bandwidth is not None:
         yield "seed", f"endpoint `{endpoint.name}`: `limits.bandwidth`"
 

@@ -24,6 +24,7 @@ from migrator.endpoints import ssh_failures
 from migrator.endpoints.channel import Channel, Connector
 from migrator.endpoints.connecting import connector_for, open_session
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES
+from migrator.endpoints.ssh_failures import NoCommand
 from migrator.errors import EndpointUnavailable, LocalFault, MigratorError, SafetyStop
 from tests.support.sshd import Account, ClientKey, Setup, Sshd, descendants, free_port, make_key, running_sshd, wait_for
 
@@ -100,7 +101,7 @@ def refusal(spec: EndpointSpec, endpoints: dict[str, EndpointSpec] | None = None
     connector = connector_for(spec, endpoints or {})
     try:
         with pytest.raises(MigratorError) as caught:
-            open_session(connector, shaken)
+            open_session(connector.open_sftp, shaken)
     finally:
         connector.close()
     assert f"`{spec.name}`" in caught.value.message or endpoints
@@ -111,14 +112,14 @@ def refusal(spec: EndpointSpec, endpoints: dict[str, EndpointSpec] | None = None
 class TestSession:
     def test_speaks_sftp(self, connector: Connector) -> None:
         assert connector.peer == "unknown"
-        channel = open_session(connector, shaken)
+        channel = open_session(connector.open_sftp, shaken)
         assert connector.peer.startswith("OpenSSH")
         channel.close()
         channel.close()
         assert connector.peer.startswith("OpenSSH")
 
     def test_takes_the_fast_cipher_first(self, name: Name, connector: Connector, sshd: Sshd) -> None:
-        open_session(connector, shaken)
+        open_session(connector.open_sftp, shaken)
         has_aes = " aes" in Path("/proc/cpuinfo").read_text()
         assert ("client->server cipher: aes128-gcm@openssh.com" in sshd.log()) == (has_aes or name == "paramiko")
 
@@ -127,7 +128,7 @@ class TestSession:
     def test_works_without_a_shell_in_a_jail(self, name: Name, account: Account, client_key: ClientKey) -> None:
         with running_sshd(Setup(account, client_key, lines=account.jailed(read_only=True))) as sshd:
             connector = connector_for(sshd.endpoint(name), {})
-            channel = open_session(connector, shaken)
+            channel = open_session(connector.open_sftp, shaken)
             os.write(channel.write_fd, request(REALPATH, 7, text(b".")))
             answer = packet(channel)
             connector.close()
@@ -144,7 +145,7 @@ class TestSession:
         with running_sshd(Setup(account, client_key, lines=("RekeyLimit 1M",))) as sshd:
             path = str(file) if account.jail is None else str(account.data / file.name)
             connector = connector_for(sshd.endpoint(name), {})
-            channel = open_session(connector, shaken)
+            channel = open_session(connector.open_sftp, shaken)
             os.write(channel.write_fd, request(OPEN, 1, text(path.encode()), struct.pack(">II", 1, 0)))
             opened = packet(channel)
             assert opened[0] == HANDLE, opened
@@ -164,7 +165,7 @@ class TestSession:
         assert hashlib.sha256(arrived).digest() == hashlib.sha256(content).digest()
 
     def test_notices_that_the_server_has_died(self, connector: Connector, sshd: Sshd) -> None:
-        channel = open_session(connector, shaken)
+        channel = open_session(connector.open_sftp, shaken)
         sshd.kill_sessions()
         with pytest.raises(EOFError):
             packet(channel)
@@ -173,7 +174,7 @@ class TestSession:
         assert "`legacy`: the connection was lost" in error.message
 
     def test_can_be_interrupted_by_another_thread(self, connector: Connector) -> None:
-        channel = open_session(connector, shaken)
+        channel = open_session(connector.open_sftp, shaken)
         timer = threading.Timer(0.1, channel.interrupt)
         timer.start()
         assert os.read(channel.read_fd, 1) == b""
@@ -181,7 +182,7 @@ class TestSession:
         assert "no answer in time" in channel.explain().message
 
     def test_writing_after_the_end_is_a_broken_pipe(self, connector: Connector, sshd: Sshd) -> None:
-        channel = open_session(connector, shaken)
+        channel = open_session(connector.open_sftp, shaken)
         sshd.kill_sessions()
         assert os.read(channel.read_fd, 1) == b""
 
@@ -201,7 +202,7 @@ class TestSession:
         threads, descriptors = threading.active_count(), open_descriptors()
         connector = connector_for(sshd.endpoint(name), {})
         for _ in range(3):
-            open_session(connector, shaken)
+            open_session(connector.open_sftp, shaken)
         connector.run(["true"], 10)
         connector.close()
         connector.close()
@@ -213,7 +214,7 @@ class TestSession:
 
     @pytest.mark.usefixtures("impatient")
     def test_what_has_ended_can_still_be_asked_and_closed(self, connector: Connector, sshd: Sshd) -> None:
-        channel = open_session(connector, shaken)
+        channel = open_session(connector.open_sftp, shaken)
         sshd.kill_sessions()
         channel.close()
         assert isinstance(channel.explain(), EndpointUnavailable)
@@ -226,7 +227,7 @@ class TestSession:
             raise SafetyStop("hostile")
 
         with pytest.raises(SafetyStop, match="hostile"):
-            open_session(connector, handshake)
+            open_session(connector.open_sftp, handshake)
         wait_for(lambda: not sshd.sessions(), "the server has no session left")
 
 
@@ -239,6 +240,45 @@ def children(sshd: Sshd) -> set[int]:
 def open_descriptors() -> int:
     """How many descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))
+
+
+class TestOpenCommand:
+    def test_its_input_and_output_are_the_channel(self, connector: Connector, sshd: Sshd) -> None:
+        channel = connector.open_command(["sh", "-c", "cat; echo 'the end'"])
+        content = os.urandom(100_000)
+        os.write(channel.write_fd, content)
+        assert exactly(channel, len(content)) == content
+        channel.close()
+        wait_for(lambda: not sshd.sessions(), "the server has no session left")
+
+    def test_a_command_that_ends_by_itself_says_why(self, connector: Connector) -> None:
+        channel = connector.open_command(["sh", "-c", "echo no such thing >&2; exit 127"])
+        assert os.read(channel.read_fd, 1) == b""
+        error = channel.explain()
+        assert isinstance(error, NoCommand)
+        assert "no such thing" in error.message
+
+    def test_a_connection_that_is_lost_is_something_else(self, connector: Connector, sshd: Sshd) -> None:
+        channel = connector.open_command(["cat"])
+        os.write(channel.write_fd, b"x")
+        assert exactly(channel, 1) == b"x"
+        sshd.kill_sessions()
+        assert os.read(channel.read_fd, 1) == b""
+        error = channel.explain()
+        assert "the connection was lost" in error.message
+        assert not isinstance(error, NoCommand)
+
+    def test_a_server_without_a_shell_says_so(self, name: Name, account: Account, client_key: ClientKey) -> None:
+        with running_sshd(Setup(account, client_key, lines=("ForceCommand internal-sftp",))) as sshd:
+            connector = connector_for(sshd.endpoint(name), {})
+
+            def handshake(channel: Channel) -> None:
+                os.write(channel.write_fd, b"0000" * 10)
+                exactly(channel, 1)
+
+            with pytest.raises(NoCommand):
+                open_session(lambda: connector.open_command(["python3"]), handshake)
+            connector.close()
 
 
 class TestCommands:
@@ -331,7 +371,7 @@ class TestHostKeys:
     ) -> None:
         with running_sshd(Setup(account, client_key, host_key_type=key_type)) as sshd:
             connector = connector_for(sshd.endpoint(name), {})
-            open_session(connector, shaken)
+            open_session(connector.open_sftp, shaken)
             connector.close()
 
     def test_a_known_hosts_file_serves_too_and_paths_may_be_awkward(
@@ -346,7 +386,7 @@ class TestHostKeys:
         assert "127.0.0.1" not in known_hosts.read_text()
         spec = changed(sshd.endpoint(name), host_keys=(), known_hosts=known_hosts, identity_file=identity)
         connector = connector_for(spec, {})
-        open_session(connector, shaken)
+        open_session(connector.open_sftp, shaken)
         connector.close()
 
     def test_a_revoked_key_stops(self, name: Name, sshd: Sshd, tmp_path: Path) -> None:
@@ -432,7 +472,7 @@ class TestRefusals:
 
             helper = threading.Thread(target=make_room)
             helper.start()
-            channel = open_session(connector, shaken)
+            channel = open_session(connector.open_sftp, shaken)
             helper.join()
             channel.close()
             connector.close()
@@ -479,7 +519,7 @@ class TestJumps:
         hop = bastion.endpoint(name, "bastion")
         spec = changed(sshd.endpoint(name), jump="bastion")
         connector = connector_for(spec, {"bastion": hop, "legacy": spec})
-        channel = open_session(connector, shaken)
+        channel = open_session(connector.open_sftp, shaken)
         assert connector.run(["echo", "a'b"], 10).stdout == b"a'b\n"
         assert "direct-tcpip" in bastion.log()
         channel.close()
@@ -491,7 +531,7 @@ class TestJumps:
         inner = changed(bastion.endpoint(name, "inner"), jump="outer")
         spec = changed(sshd.endpoint(name), jump="inner")
         connector = connector_for(spec, {"outer": outer, "inner": inner})
-        open_session(connector, shaken)
+        open_session(connector.open_sftp, shaken)
         connector.close()
         assert bastion.log().count("Accepted publickey") == 2
 
@@ -558,7 +598,7 @@ class TestAliases:
     @pytest.mark.usefixtures("configured")
     def test_serves_sessions_and_commands(self, name: Name, sshd: Sshd) -> None:
         connector = connector_for(self.spec(sshd, name), {})
-        open_session(connector, shaken)
+        open_session(connector.open_sftp, shaken)
         assert connector.run(["echo", "hello"], 10).stdout == b"hello\n"
         connector.close()
 
@@ -585,7 +625,7 @@ class TestAliases:
             with (configured.parent / "known_hosts").open("a") as known_hosts:
                 known_hosts.write(f"[127.0.0.1]:{bastion.port} {bastion.host_key}\n")
             connector = connector_for(spec, {})
-            open_session(connector, shaken)
+            open_session(connector.open_sftp, shaken)
             connector.close()
             assert "direct-tcpip" in bastion.log()
 
@@ -593,7 +633,7 @@ class TestAliases:
 class TestChoice:
     def test_auto_takes_ssh_where_there_is_one(self, sshd: Sshd) -> None:
         connector = connector_for(sshd.endpoint("auto"), {})
-        open_session(connector, shaken)
+        open_session(connector.open_sftp, shaken)
         assert children(sshd)
         connector.close()
 
@@ -602,14 +642,14 @@ class TestChoice:
         connector = connector_for(sshd.endpoint("openssh"), {})
         descriptors = open_descriptors()
         with pytest.raises(LocalFault, match="`ssh` was not found"):
-            open_session(connector, shaken)
+            open_session(connector.open_sftp, shaken)
         connector.close()
         assert open_descriptors() <= descriptors
 
     def test_auto_does_without_ssh(self, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
         connector = connector_for(sshd.endpoint("auto"), {})
-        open_session(connector, shaken)
+        open_session(connector.open_sftp, shaken)
         assert not children(sshd)
         connector.close()
 
@@ -621,7 +661,7 @@ class TestChoice:
         spec = changed(sshd.endpoint("paramiko"), host_keys=(), known_hosts=known_hosts)
         monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
         connector = connector_for(spec, {})
-        open_session(connector, shaken)
+        open_session(connector.open_sftp, shaken)
         connector.close()
         known_hosts.write_text(f"@revoked * {sshd.host_key}\n[127.0.0.1]:{sshd.port} {sshd.host_key}\n")
         assert "revoked" in refusal(spec).message

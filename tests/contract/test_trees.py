@@ -156,7 +156,12 @@ def names_in(folder: bytes) -> set[bytes]:
 
 def is_exact(endpoint: Endpoint) -> bool:
     """Whether the lane carries times to the nanosecond."""
-    return endpoint.spec.is_local
+    return sees_by_descriptor(endpoint)
+
+
+def sees_by_descriptor(endpoint: Endpoint) -> bool:
+    """Whether system calls answer for the lane, and no server that takes whole paths."""
+    return endpoint.source(b"/").abilities.lane != "sftp"
 
 
 class TestScan:
@@ -198,7 +203,7 @@ class TestScan:
         build_deep(here)
         try:
             found = [each for block in source.scan() for each in block]
-            if endpoint.spec.is_local:
+            if sees_by_descriptor(endpoint):
                 assert len(found) == 1002
                 (bottom,) = [each for each in found if isinstance(each, Entry) and each.kind is Kind.FILE]
                 assert read_all(source, [bottom])[bottom.path][0] == b"deep down\n"
@@ -433,7 +438,7 @@ class TestWriter:
         put(writer, b"folder/second")
         os.rename(there + b"/folder", os.fsencode(tmp_path / "moved away"))
         os.symlink(os.fsencode(outside), there + b"/folder")
-        if endpoint.spec.is_local:  # a server that takes whole paths leaves a moment between its look and its act
+        if sees_by_descriptor(endpoint):  # a server that takes whole paths leaves a moment between its look and its act
             assert problems(writer).keys() == {b"folder/second"}
             assert os.listdir(tmp_path / "moved away") == ["first"]
             put(writer, b"folder/third")

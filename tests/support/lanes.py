@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import getpass
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.contract import Endpoint
 from migrator.endpoints.opening import open_endpoint
-from tests.support.sftp_pipe import piped_endpoint
+from tests.support.sftp_pipe import piped_agent, piped_endpoint
 from tests.support.sshd import Account, Setup, Sshd, make_key, running_sshd
 
-Lane = Literal["local", "sftp on a pipe", "openssh", "paramiko"]
+Lane = Literal["local", "sftp on a pipe", "openssh", "paramiko", "agent on a pipe", "agent openssh", "agent paramiko"]
 
-LANES: tuple[Lane, ...] = ("local", "sftp on a pipe", "openssh", "paramiko")
+LANES: tuple[Lane, ...] = get_args(Lane)
 
 
 @contextlib.contextmanager
@@ -29,9 +30,16 @@ def opened(lane: Lane) -> Iterator[Endpoint]:
     elif lane == "sftp on a pipe":
         with piped_endpoint() as endpoint:
             yield endpoint
-    else:
-        with _own_server() as server, _opened_as_in_a_plan(server.endpoint(connector=lane)) as endpoint:
+    elif lane == "agent on a pipe":
+        with piped_agent() as endpoint:
             yield endpoint
+    else:
+        connector: Literal["openssh", "paramiko"] = "openssh" if lane.endswith("openssh") else "paramiko"
+        bytes_by: Literal["agent", "sftp"] = "agent" if lane.startswith("agent") else "sftp"
+        with _own_server() as server:
+            spec = dataclasses.replace(server.endpoint(connector=connector), lane=bytes_by)
+            with _opened_as_in_a_plan(spec) as endpoint:
+                yield endpoint
 
 
 @contextlib.contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 
 from migrator.domain.plan import EndpointSpec, Ssh
+from migrator.endpoints.agent_endpoint import AgentEndpoint
 from migrator.endpoints.contract import Completed
 from migrator.endpoints.sftp_endpoint import SftpEndpoint
 from migrator.endpoints.sftp_session import SftpSession
@@ -71,13 +73,19 @@ class PipeConnector:
 
     peer = "sftp-server on a pipe"
 
-    def __init__(self, *options: str, user: int | None = None) -> None:
+    def __init__(self, *options: str, user: int | None = None, python: str = "python3") -> None:
         self._argv = [SFTP_SERVER, *options]
+        self._python = python
         self._user = user
         self.channels: list[PipeChannel] = []
 
     def open_sftp(self) -> PipeChannel:
         channel = PipeChannel(self._argv, self._user)
+        self.channels.append(channel)
+        return channel
+
+    def open_command(self, argv: Sequence[str]) -> PipeChannel:
+        channel = PipeChannel([self._python if word == "python3" else word for word in argv], self._user)
         self.channels.append(channel)
         return channel
 
@@ -99,6 +107,16 @@ def pipe_spec(name: str = "piped") -> EndpointSpec:
 def piped_endpoint(*options: str, user: int | None = None) -> Iterator[SftpEndpoint]:
     """An endpoint over the real sftp-server; `options` are the server's, `user` whom it runs as (needs root)."""
     endpoint = SftpEndpoint(pipe_spec(), PipeConnector(*options, user=user))
+    try:
+        yield endpoint
+    finally:
+        endpoint.close()
+
+
+@contextlib.contextmanager
+def piped_agent(python: str | None = None) -> Iterator[AgentEndpoint]:
+    """An endpoint whose agent is run by a Python of this machine, the one that runs the test unless told."""
+    endpoint = AgentEndpoint(pipe_spec(), PipeConnector(python=python or sys.executable))
     try:
         yield endpoint
     finally:

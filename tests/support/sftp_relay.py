@@ -183,6 +183,9 @@ class RelayConnector:
         self.channels.append(channel)
         return channel
 
+    def open_command(self, argv: Sequence[str]) -> RelayChannel:
+        raise NotImplementedError
+
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         raise NotImplementedError
 

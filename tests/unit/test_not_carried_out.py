@@ -14,7 +14,7 @@ WAVE = """\
 migration: x
 %(top)s
 owners: {o: {%(owner)s}}
-endpoints: {old: {ssh: old%(endpoint)s}, other: {ssh: b, lane: agent}, h: {local: true}}
+endpoints: {old: {ssh: old%(endpoint)s}, other: {ssh: b, limits: {bandwidth: 1 MB/s}}, h: {local: true}}
 waves:
   - name: w
     %(wave)s
@@ -45,7 +45,6 @@ def parts(folder: Path, **more: str) -> tuple[tuple[str, str], ...]:
             "calendar: `bandwidth`",
         ),
         ("owner", "approvers: [keys]", "switch-over", "owner `o`: a signature of `approvers`"),
-        ("endpoint", ", lane: agent", "preflight", "endpoint `old`: `lane: agent`"),
         ("endpoint", ", limits: {bandwidth: 1 MB/s}", "seed", "endpoint `old`: `limits.bandwidth`"),
         ("wave", "window: {to: 2018-07-29}", "seed", "wave `w`: `window`"),
         ("wave", "cutover: {days: sat, hours: 22:00-06:00}", "freeze", "wave `w`: `cutover`"),

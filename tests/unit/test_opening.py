@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
-from migrator.domain.plan import EndpointSpec, Ssh
+from migrator.domain.plan import EndpointSpec, Lane, Ssh
+from migrator.endpoints.agent_endpoint import AgentEndpoint
+from migrator.endpoints.auto_endpoint import AutoEndpoint
 from migrator.endpoints.local_endpoint import LocalEndpoint
 from migrator.endpoints.opening import open_endpoint
-from migrator.errors import Refused
+from migrator.endpoints.sftp_endpoint import SftpEndpoint
 
 PROGRAM = """
 import sys
@@ -38,8 +40,7 @@ def test_an_ssh_endpoint_loads_only_its_own_connector(connector: str, loads_para
     assert done.stdout == loads_paramiko
 
 
-def test_the_agent_lane_is_not_accepted_silently() -> None:
-    spec = EndpointSpec("legacy", Ssh(host="203.0.113.1"), lane="agent")
-    with pytest.raises(Refused, match="not carried out yet") as caught:
-        open_endpoint(spec, {"legacy": spec})
-    assert caught.value.hint
+@pytest.mark.parametrize(("lane", "kind"), [("agent", AgentEndpoint), ("sftp", SftpEndpoint), ("auto", AutoEndpoint)])
+def test_each_lane_has_its_endpoint(lane: Lane, kind: type) -> None:
+    spec = EndpointSpec("legacy", Ssh(host="203.0.113.1"), lane=lane)
+    assert type(open_endpoint(spec, {"legacy": spec})) is kind

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "migrator"
 
 # Module or folder -> what it may write. Everything else goes through an endpoint's confined writer.
 MAY_WRITE = {
+    "endpoints/agent_program.py": "the confined writer at the far end of the agent lane",
     "endpoints/confined_folders.py": "the confined writer's folders",
     "endpoints/confined_writer.py": "the confined writer",
     "endpoints/local_metadata.py": "the confined writer's owners, modes and times",

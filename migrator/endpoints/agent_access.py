@@ -1,0 +1,73 @@
+"""How conversations with agents at one endpoint come about, and what the agent lane can do there."""
+
+from __future__ import annotations
+
+import threading
+
+from migrator.domain.plan import EndpointSpec
+from migrator.endpoints.agent_session import COMMAND, AgentSession
+from migrator.endpoints.channel import Connector
+from migrator.endpoints.connecting import open_session
+from migrator.endpoints.contract import Abilities
+
+
+class AgentAccess:
+    """The way to one endpoint; each session has a connection, and an agent, of its own."""
+
+    def __init__(self, spec: EndpointSpec, connector: Connector) -> None:
+        self._spec = spec
+        self._connector = connector
+        self._lock = threading.Lock()
+        self._spare: AgentSession | None = None
+        self._version = ""
+        self._is_root = False
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name in the plan."""
+        return self._spec.name
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the agent sees and keeps; connects when nobody has yet, to know who answers."""
+        self.greet()
+        return Abilities(
+            lane="agent",
+            peer=f"{self._connector.peer}, Python {self._version}",
+            keeps=frozenset({"mode", "times", "owner", "setid"}),
+            sees_ctime=True,
+            can_run=True,
+            syncs_directories=True,
+        )
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the agent runs as root, as it says itself."""
+        self.greet()
+        return self._is_root
+
+    def greet(self) -> None:
+        """Make sure that an agent answers there; NoCommand when none does. Its session serves the next who connects."""
+        with self._lock:
+            if not self._version:
+                self._spare = self._start()
+
+    def connect(self) -> AgentSession:
+        """A session with an agent."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+            return spare or self._start()
+
+    def close(self) -> None:
+        """End the session that nobody has taken."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.close()
+
+    def _start(self) -> AgentSession:
+        session = open_session(
+            lambda: self._connector.open_command(COMMAND), lambda channel: AgentSession.start(channel, self.name)
+        )
+        self._version, self._is_root = session.version, session.is_root
+        return session

@@ -1,0 +1,75 @@
+"""What a hostile agent may say about a tree, and that none of it is believed."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrator.domain.entries import Entry, Kind, Unreadable
+from migrator.endpoints import agent_program as agent
+from migrator.endpoints.agent_records import Listing, Malformed, take_reasons
+
+FILE, FOLDER, LINK = agent.FILE, agent.DIRECTORY, agent.SYMLINK
+
+
+def entry(name: bytes, kind: int = FILE, link: bytes = b"", size: int = 0, mode: int = 0o644) -> bytes:
+    facts = agent.FACTS.pack(kind, size, 1, mode, 2, 3, 4, 5, 6)
+    return bytes([agent.ENTRY]) + facts + agent.packed(name) + agent.packed(link)
+
+
+def folder(path: bytes) -> bytes:
+    return bytes([agent.FOLDER]) + agent.packed(path)
+
+
+ROOT = entry(b"", FOLDER) + folder(b"")
+
+
+def test_a_listing_in_several_blocks() -> None:
+    listing = Listing()
+    first = listing.take(ROOT + entry(b"a", FOLDER) + entry(b"b", LINK, b"text"))
+    unreadable = bytes([agent.UNREADABLE]) + agent.packed(b"a/c") + agent.packed(b"Permission denied")
+    second = listing.take(folder(b"") + entry(b"d") + folder(b"a") + entry(b"c", FOLDER) + unreadable)
+    assert first == [
+        Entry(b"", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6),
+        Entry(b"a", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6),
+        Entry(b"b", Kind.LINK, 0, 1, 0o644, 2, 3, b"text", 4, 5, 6),
+    ]
+    assert [found.path for found in second] == [b"d", b"a/c", b"a/c"]
+    assert second[2] == Unreadable(b"a/c", "Permission denied")
+
+
+@pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"/", b"a\0"])
+def test_names_that_are_none(name: bytes) -> None:
+    with pytest.raises(Malformed, match="name"):
+        Listing().take(ROOT + entry(name))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        entry(b"a"),
+        entry(b""),
+        folder(b""),
+        ROOT + entry(b"a") + entry(b"a"),
+        ROOT + entry(b"a") + folder(b"a"),
+        ROOT + folder(b"elsewhere"),
+        ROOT + entry(b"a", FOLDER) + folder(b"a") + folder(b"") + entry(b"b"),
+        ROOT + entry(b"a", kind=9),
+        ROOT + entry(b"a", FOLDER, size=1),
+        ROOT + entry(b"a", mode=0o10000),
+        ROOT + entry(b"a", link=b"text"),
+        ROOT + entry(b"a")[:-1],
+        ROOT + bytes([agent.ENTRY]) + b"short",
+        ROOT + bytes([agent.FOLDER]) + agent.U32.pack(1 << 31),
+        ROOT + b"\x09",
+    ],
+)
+def test_blocks_that_cannot_be(block: bytes) -> None:
+    with pytest.raises(Malformed):
+        Listing().take(block)
+
+
+def test_outcomes_are_counted() -> None:
+    assert take_reasons(agent.packed(b"") + agent.packed(b"no\n"), 2) == [None, "no\\x0a"]
+    for body in (agent.packed(b""), agent.packed(b"") * 3, b"\0\0\0\1", b"\0"):
+        with pytest.raises(Malformed):
+            take_reasons(body, 2)
