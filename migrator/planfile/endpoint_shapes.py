@@ -102,6 +102,8 @@ class EndpointShape(Mapping):
         default="auto", description="What speaks SSH; `auto` takes OpenSSH's client where there is one."
     )
     lane: Literal["auto", "agent", "sftp"] = Field(
-        default="auto", description="How bytes move. `sftp` needs nothing but SFTP, and runs no command there."
+        default="auto",
+        description="How bytes move. `agent` needs a shell and python3 there; `auto` takes it where it answers, "
+        "else `sftp`, which needs nothing but SFTP and runs no command there.",
     )
     limits: LimitsShape = Field(default=LimitsShape(), description="What the endpoint bears.")
