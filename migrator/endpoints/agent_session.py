@@ -33,9 +33,7 @@ SYNC_SECONDS = 600.0  # a commit on a busy disk says nothing until it is done
 HANDSHAKE_SECONDS = 20.0
 
 # Isolated from the account's environment and packages, and without a compiled copy of anything left behind.
-COMMAND = (
-    "python3", "-I", "-B", "-c", "import sys;b=sys.stdin.buffer;exec(b.read(int(b.read(8),16)))"
-)  # fmt: skip
+COMMAND = ("python3", "-I", "-B", "-c", "import sys;b=sys.stdin.buffer;exec(b.read(int(b.read(8),16)))")
 
 _GREETING_LIMIT_BYTES = 64 * 1024  # noise of login scripts included
 _READ_BYTES = 1 << 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from migrator.domain.plan import EndpointSpec
+from migrator.domain.plan import EndpointSpec, Lane
 
 Mapped = dict[str, Any]
 
@@ -37,8 +37,8 @@ def local() -> Mapped:
     return {"local": True}
 
 
-def remote(spec: EndpointSpec) -> Mapped:
-    """The endpoint that `spec` describes, as a plan writes it."""
+def remote(spec: EndpointSpec, lane: Lane = "sftp") -> Mapped:
+    """The endpoint that `spec` describes, as a plan writes it with that lane."""
     assert spec.ssh is not None
     ssh: Mapped = {"host": spec.ssh.host, "port": spec.ssh.port, "user": spec.ssh.user}
     if spec.ssh.identity_file:
@@ -47,7 +47,7 @@ def remote(spec: EndpointSpec) -> Mapped:
         ssh["host_keys"] = list(spec.ssh.host_keys)
     if spec.ssh.known_hosts:
         ssh["known_hosts"] = str(spec.ssh.known_hosts)
-    return {"ssh": ssh, "connector": spec.connector, "lane": "sftp", "limits": {"connections": spec.limits.connections}}
+    return {"ssh": ssh, "connector": spec.connector, "lane": lane, "limits": {"connections": spec.limits.connections}}
 
 
 def application(name: str, source: str, target: str, **more: Any) -> Mapped:
