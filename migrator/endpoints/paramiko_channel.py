@@ -51,7 +51,8 @@ class ParamikoChannel:
         if self._was_interrupted:
             return connection_error(Failure.TIMED_OUT, self._spec)
         said = last_line(bytes(self._words))
-        if self._channel.status_event.is_set() and self._channel.exit_status >= 0:
+        # The status may come after the end of the output; a connection that is lost sets the event as well.
+        if self._channel.status_event.wait(_EXPLAIN_SECONDS) and self._channel.exit_status >= 0:
             return connection_error(self._ended, self._spec, said)
         error = self._link.transport.get_exception() or self._ended_by
         return connection_error(Failure.LOST, self._spec, said or words_of(error))
