@@ -590,21 +590,25 @@ class Writer:
         self._touched = {}
         self._current = None
         self._group = []
+        self._fault = None
 
     # Files and links
 
     def begin(self, path, temp_name):
+        self._check()
         self.abandon()
         temp = self._current = Temp(path, temp_name)
         self._guarded(temp, lambda: self._create(temp))
 
     def write(self, data):
+        self._check()
         temp = self._current
         if temp is None or temp.problem is not None:
             return
         self._guarded(temp, lambda: write_all(temp, data))
 
     def finish(self, facts):
+        self._check()
         temp, self._current = self._current, None
         self._group.append(temp)
         if temp.problem is None:
@@ -616,12 +620,14 @@ class Writer:
             self._discard(temp)
 
     def link(self, path, temp_name, text, facts):
+        self._check()
         temp = Temp(path, temp_name)
         self._group.append(temp)
         self._guarded(temp, lambda: self._create_link(temp, text, facts))
 
     def commit(self):
         """Sync the data, rename, sync the folders; a problem an item, empty where there is none."""
+        self._check()
         self.abandon()
         group = self._group
         self._sync_data(group)
@@ -741,7 +747,13 @@ class Writer:
 
     def _given_up(self, error):
         self.close()
-        return Fault(error)
+        self._fault = Fault(error)
+        return self._fault
+
+    def _check(self):
+        """Requests that were under way when the disk gave out come to a writer that is no more."""
+        if self._fault is not None:
+            raise self._fault
 
     # Folders, and what is removed
 
@@ -791,6 +803,7 @@ class Writer:
 
     def each(self, body, act):
         """`act` on every entry of the body, then durable; a problem an entry, empty where there is none."""
+        self._check()
         outcomes = []
         while not body.is_over:
             facts = body.facts()

@@ -274,7 +274,7 @@ class TestOpenCommand:
 
             def handshake(channel: Channel) -> None:
                 os.write(channel.write_fd, b"0000" * 10)
-                exactly(channel, 1)
+                exactly(channel, 4096)  # it says that it is for SFTP only, and ends
 
             with pytest.raises(NoCommand):
                 open_session(lambda: connector.open_command(["python3"]), handshake)
