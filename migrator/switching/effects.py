@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from migrator.domain.entries import display
 from migrator.domain.plan import Application, Argv, LaterSwitch, Place, Switch, SymlinkSwitch, Triple
@@ -13,6 +15,8 @@ from migrator.endpoints.contract import Completed, Endpoint
 from migrator.errors import Refused
 
 FREEZE = "freeze"
+
+Result = TypeVar("Result")
 
 # How much of a command's own words an error repeats: the end, since that is where commands say why.
 _QUOTED_BYTES = 600
@@ -96,6 +100,10 @@ class CommandEffect:
         )
 
 
+class _TooLate(Refused):
+    """The endpoint did not answer within the plan's time."""
+
+
 class SymlinkEffect:
     """A symbolic link that points where the plan says."""
 
@@ -106,18 +114,24 @@ class SymlinkEffect:
         self._endpoint = endpoint
 
     def probe(self) -> Answer:
-        """In place when the link's text is ours; Refused when something other than a link stands there."""
-        found = self._endpoint.read_link(self._switch.link)
+        """In place when the link's text is ours, unknown when the endpoint does not answer in time.
+
+        Refused when something other than a link stands there.
+        """
+        try:
+            found = self._in_time(lambda: self._endpoint.read_link(self._switch.link))
+        except _TooLate:
+            return Answer.UNKNOWN
         return Answer.IN_PLACE if found == self._switch.to else Answer.NOT_IN_PLACE
 
     def prepare(self) -> str | None:
         """The text of the link as it is now, or that there is none."""
-        found = self._endpoint.read_link(self._switch.link)
+        found = self._in_time(lambda: self._endpoint.read_link(self._switch.link))
         return _NO_LINK if found is None else base64.b64encode(found).decode("ascii")
 
     def apply(self) -> None:
-        """Point the link to its new place, in one atomic step."""
-        self._endpoint.point_link(self._switch.link, self._switch.to)
+        """Point the link to its new place, in one atomic step; Refused when that takes too long."""
+        self._in_time(lambda: self._endpoint.point_link(self._switch.link, self._switch.to))
 
     def undo(self, prepared: str | None) -> None:
         """Give the link back its former text, or remove it when there was none; a link no longer ours is left alone."""
@@ -129,9 +143,35 @@ class SymlinkEffect:
                 hint="the link was already in place when the switch came to it; set it by hand, then run this again",
             )
         if prepared == _NO_LINK:
-            self._endpoint.remove_link(self._switch.link)
+            self._in_time(lambda: self._endpoint.remove_link(self._switch.link))
         else:
-            self._endpoint.point_link(self._switch.link, base64.b64decode(prepared, validate=True))
+            former = base64.b64decode(prepared, validate=True)
+            self._in_time(lambda: self._endpoint.point_link(self._switch.link, former))
+
+    def _in_time(self, act: Callable[[], Result]) -> Result:
+        seconds = self._switch.timeout_seconds
+        try:
+            return _within(seconds, act)
+        except TimeoutError as error:
+            raise _TooLate(
+                f"{self.name} of `{self.application}` did not end within {seconds:g} s",
+                hint="the next run asks the probe how things stand, then tries again",
+            ) from error
+
+
+def _within(seconds: float, act: Callable[[], Result]) -> Result:
+    """What `act` returns or raises; TimeoutError when it takes longer, and then it ends by its own deadline."""
+    outcome: Future[Result] = Future()
+
+    def carry_out() -> None:
+        try:
+            outcome.set_result(act())
+        except Exception as error:  # noqa: BLE001 - raised where the outcome is waited for
+            outcome.set_exception(error)
+
+    # A daemon: an endpoint that never answers must not keep the process from ending.
+    threading.Thread(target=carry_out, name="link", daemon=True).start()
+    return outcome.result(seconds)
 
 
 def freeze_effect(application: Application, place: Callable[[Place], Endpoint]) -> Effect | None:

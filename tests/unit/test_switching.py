@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -334,3 +335,31 @@ def test_a_switch_of_a_later_version_is_refused() -> None:
 
     with pytest.raises(Refused, match="`dns`, which is not carried out yet"):
         effects_of(application(switches=(LaterSwitch("dns", ()),)), place)
+
+
+class StuckEndpoint(LocalEndpoint):
+    """An endpoint that does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(EndpointSpec("stuck"))
+        self.released = threading.Event()
+
+    def read_link(self, path: bytes) -> bytes | None:
+        self.released.wait(10)
+        return super().read_link(path)
+
+    def point_link(self, path: bytes, to: bytes) -> None:
+        self.released.wait(10)
+        super().point_link(path, to)
+
+
+def test_a_link_that_does_not_answer_in_time_is_unknown(tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    switch = SymlinkSwitch("target", os.fsencode(link), b"/srv/eau", timeout_seconds=0.05)
+    endpoint = StuckEndpoint()
+    effect = SymlinkEffect("portal", "switch 1 (symlink)", switch, endpoint)
+    assert effect.probe() is Answer.UNKNOWN
+    for act in (effect.prepare, effect.apply):
+        with pytest.raises(Refused, match=r"did not end within 0\.05 s"):
+            act()
+    endpoint.released.set()
