@@ -6,11 +6,12 @@ import threading
 from collections.abc import Sequence
 
 from migrator.domain.plan import EndpointSpec
-from migrator.endpoints.agent_endpoint import AgentEndpoint
-from migrator.endpoints.channel import Connector
+from migrator.endpoints.agent.access import FarAccess
+from migrator.endpoints.agent.endpoint import AgentEndpoint
 from migrator.endpoints.contract import Completed, Endpoint, SourceTree, TargetTree
-from migrator.endpoints.sftp_endpoint import SftpEndpoint
-from migrator.endpoints.ssh_failures import NoCommand
+from migrator.endpoints.sftp.endpoint import SftpEndpoint
+from migrator.endpoints.ssh.channel import Connector
+from migrator.endpoints.ssh.failures import NoCommand
 
 
 class AutoEndpoint:
@@ -60,7 +61,7 @@ class AutoEndpoint:
     def _chosen_one(self) -> Endpoint:
         with self._lock:
             if self._chosen is None:
-                helped = AgentEndpoint(self._spec, self._connector)
+                helped = AgentEndpoint(self._spec, FarAccess(self._spec, self._connector))
                 try:
                     helped.greet()
                 except NoCommand:  # no shell, or no python3: what SFTP offers is enough

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from migrator.domain.plan import EndpointSpec, Lane
-from migrator.endpoints.agent_endpoint import AgentEndpoint
+from migrator.endpoints.agent.access import FarAccess
+from migrator.endpoints.agent.endpoint import AgentEndpoint
+from migrator.endpoints.agent.here import HereAccess
 from migrator.endpoints.auto_endpoint import AutoEndpoint
-from migrator.endpoints.channel import Connector
-from migrator.endpoints.connecting import connector_for
 from migrator.endpoints.contract import Endpoint
-from migrator.endpoints.local_endpoint import LocalEndpoint
-from migrator.endpoints.sftp_endpoint import SftpEndpoint
+from migrator.endpoints.sftp.endpoint import SftpEndpoint
+from migrator.endpoints.ssh.channel import Connector
+from migrator.endpoints.ssh.connecting import connector_for
 
 _BY_LANE: Mapping[Lane, Callable[[EndpointSpec, Connector], Endpoint]] = {
-    "agent": AgentEndpoint,
+    "agent": lambda spec, connector: AgentEndpoint(spec, FarAccess(spec, connector)),
     "sftp": SftpEndpoint,
     "auto": AutoEndpoint,
 }
@@ -26,5 +27,5 @@ def open_endpoint(spec: EndpointSpec, endpoints: Mapping[str, EndpointSpec]) -> 
     `endpoints` are all endpoints of the plan by name, for jump hosts.
     """
     if spec.is_local:
-        return LocalEndpoint(spec)
+        return AgentEndpoint(spec, HereAccess())
     return _BY_LANE[spec.lane](spec, connector_for(spec, endpoints))

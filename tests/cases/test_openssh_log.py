@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from migrator.domain.plan import EndpointSpec, Ssh
-from migrator.endpoints.openssh_log import Story, diagnose
-from migrator.endpoints.ssh_failures import Transient
+from migrator.endpoints.ssh.failures import Transient
+from migrator.endpoints.ssh.openssh_log import Story, diagnose
 from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
 
 PLAIN = EndpointSpec("legacy", ssh=Ssh(host="web.example"))

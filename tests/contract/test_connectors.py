@@ -20,11 +20,11 @@ import paramiko.packet
 import pytest
 
 from migrator.domain.plan import EndpointSpec
-from migrator.endpoints import ssh_failures
-from migrator.endpoints.channel import Channel, Connector
-from migrator.endpoints.connecting import connector_for, open_session
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES
-from migrator.endpoints.ssh_failures import NoCommand
+from migrator.endpoints.ssh import failures as ssh_failures
+from migrator.endpoints.ssh.channel import Channel, Connector
+from migrator.endpoints.ssh.connecting import connector_for, open_session
+from migrator.endpoints.ssh.failures import NoCommand
 from migrator.errors import EndpointUnavailable, LocalFault, MigratorError, SafetyStop
 from tests.support.sshd import Account, ClientKey, Setup, Sshd, descendants, free_port, make_key, running_sshd, wait_for
 
@@ -52,7 +52,7 @@ def connector(sshd: Sshd, name: Name) -> Iterator[Connector]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """One try only, where the tries are not the matter."""
-    monkeypatch.setattr("migrator.endpoints.ssh_failures._ATTEMPTS", dict.fromkeys(ssh_failures._ATTEMPTS, 1))
+    monkeypatch.setattr("migrator.endpoints.ssh.failures._ATTEMPTS", dict.fromkeys(ssh_failures._ATTEMPTS, 1))
 
 
 def changed(spec: EndpointSpec, **ssh: object) -> EndpointSpec:
@@ -480,7 +480,7 @@ class TestRefusals:
     def test_a_server_that_stays_full_is_given_up(
         self, name: Name, account: Account, client_key: ClientKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("migrator.endpoints.connecting._LAST_TRY_SECONDS", 2)
+        monkeypatch.setattr("migrator.endpoints.ssh.connecting._LAST_TRY_SECONDS", 2)
         with (
             running_sshd(Setup(account, client_key, lines=("MaxStartups 1",))) as sshd,
             socket.create_connection(("127.0.0.1", sshd.port)),
@@ -494,8 +494,8 @@ class TestRefusals:
         assert time.monotonic() - began < 6
 
     def test_a_server_that_says_nothing(self, name: Name, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("migrator.endpoints.connecting.HANDSHAKE_SECONDS", 1)
-        monkeypatch.setattr("migrator.endpoints.paramiko_transport.CONNECT_SECONDS", 1)
+        monkeypatch.setattr("migrator.endpoints.ssh.connecting.HANDSHAKE_SECONDS", 1)
+        monkeypatch.setattr("migrator.endpoints.ssh.paramiko_transport.CONNECT_SECONDS", 1)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             began = time.monotonic()
             error = refusal(changed(sshd.endpoint(name), port=silent.getsockname()[1]))

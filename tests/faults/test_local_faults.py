@@ -13,12 +13,13 @@ import pytest
 PROGRAM = """
 import sys
 from migrator.domain.entries import Entry, Kind
-from migrator.endpoints.confined_writer import ConfinedWriter
+from migrator.endpoints.agent.here import HereConversation
+from migrator.endpoints.agent.writer import AgentWriter
 from migrator.errors import MigratorError
 
 root, count = sys.argv[1].encode(), int(sys.argv[2])
 try:
-    writer = ConfinedWriter(root, b"k" * 32, frozenset({"mode", "times"}))
+    writer = AgentWriter(HereConversation(), root, b"k" * 32, frozenset({"mode", "times"}))
     for number in range(count):
         entry = Entry(b"%d" % number, Kind.FILE, 3, 0, 0o644, 0, 0)
         writer.begin(entry)

@@ -12,10 +12,10 @@ import pytest
 
 from migrator.domain.entries import Entry
 from migrator.domain.plan import EndpointSpec, Lane
-from migrator.endpoints import agent_program as agent
-from migrator.endpoints.agent_session import COMMAND, AgentSession
+from migrator.endpoints.agent import program as agent
+from migrator.endpoints.agent.session import COMMAND, AgentSession
 from migrator.endpoints.opening import open_endpoint
-from migrator.endpoints.ssh_failures import NoCommand
+from migrator.endpoints.ssh.failures import NoCommand
 from migrator.errors import EndpointUnavailable, SafetyStop
 from tests.support.sftp_pipe import PipeChannel, piped_agent
 from tests.support.sshd import Account, ClientKey, Setup, Sshd, running_sshd, wait_for

@@ -12,10 +12,10 @@ import pytest
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES
 from migrator.endpoints.local_commands import environment_without_secrets
-from migrator.endpoints.local_endpoint import LocalEndpoint
+from migrator.endpoints.opening import open_endpoint
 from tests.support.sshd import wait_for
 
-HERE = LocalEndpoint(EndpointSpec("here"))
+HERE = open_endpoint(EndpointSpec("here"), {})
 
 
 def is_alive(pid: int) -> bool:

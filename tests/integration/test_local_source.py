@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from migrator.domain.entries import Entry, Unreadable
+from migrator.endpoints.agent.here import HereAccess
+from migrator.endpoints.agent.source import AgentSource
 from migrator.endpoints.contract import Piece, Problem
-from migrator.endpoints.local_source import LocalSource
 from migrator.errors import EndpointUnavailable, Incomplete
 from tests.support.accounts import open_folder, without_rights
 from tests.support.trees import build_deep, remove_tree, write_file
@@ -29,7 +30,7 @@ def shared() -> Iterator[bytes]:
 
 
 def entry_at(root: bytes, path: bytes) -> Entry:
-    entry = LocalSource(root).stat(path)
+    entry = AgentSource(HereAccess(), root).stat(path)
     assert entry is not None
     return entry
 
@@ -45,7 +46,7 @@ class TestScan:
             write_file(shared + b"/" + folder + b"/file")
             os.chmod(shared + b"/" + folder, mode)
         with without_rights():
-            found = [each for block in LocalSource(shared).scan() for each in block]
+            found = [each for block in AgentSource(HereAccess(), shared).scan() for each in block]
         unreadable = {each.path: each.reason for each in found if isinstance(each, Unreadable)}
         entries = [each.path for each in found if isinstance(each, Entry)]
         assert unreadable.keys() == {b"closed", b"names only", b"no listing"}
@@ -57,20 +58,20 @@ class TestScan:
     def test_a_root_that_cannot_be_listed_is_unavailable(self, shared: bytes) -> None:
         os.mkdir(shared + b"/root", 0o311)
         with without_rights(), pytest.raises(EndpointUnavailable, match="Permission denied"):
-            list(LocalSource(shared + b"/root").scan())
+            list(AgentSource(HereAccess(), shared + b"/root").scan())
 
     def test_an_entry_that_cannot_be_looked_at_is_not_taken_for_missing(self, shared: bytes) -> None:
         write_file(shared + b"/closed/file")
         os.chmod(shared + b"/closed", 0o000)
         with without_rights(), pytest.raises(Incomplete, match="Permission denied"):
-            LocalSource(shared).stat(b"closed/file")
+            AgentSource(HereAccess(), shared).stat(b"closed/file")
 
     def test_few_descriptors_serve_the_deepest_tree(self, root: bytes) -> None:
         build_deep(root)
         try:
             before = len(os.listdir("/proc/self/fd"))
             most = 0
-            for block in LocalSource(root).scan():
+            for block in AgentSource(HereAccess(), root).scan():
                 assert block
                 most = max(most, len(os.listdir("/proc/self/fd")))
             assert most <= before + 4
@@ -81,7 +82,7 @@ class TestScan:
         for number in range(2500):
             os.close(os.open(root + b"/%d" % number, os.O_CREAT))
         before = len(os.listdir("/proc/self/fd"))
-        scan = LocalSource(root).scan()
+        scan = AgentSource(HereAccess(), root).scan()
         next(iter(scan))
         del scan
         assert len(os.listdir("/proc/self/fd")) == before
@@ -94,7 +95,7 @@ class TestScan:
         assert (entry.inode, entry.links, entry.ctime_ns) == (found.st_ino, 2, found.st_ctime_ns)
 
     def test_a_root_that_was_replaced_is_scanned_as_it_is_now(self, root: bytes) -> None:
-        source = LocalSource(root)
+        source = AgentSource(HereAccess(), root)
         write_file(root + b"/old")
         assert len(next(iter(source.scan()))) == 2
         os.rename(root, root + b".old")
@@ -109,32 +110,32 @@ class TestRead:
         entry = entry_at(root, b"file")
         os.unlink(root + b"/file")
         make(root + b"/file")
-        (piece,) = LocalSource(root, drops_cache=True).read([entry])
+        (piece,) = AgentSource(HereAccess(), root, drops_cache=True).read([entry])
         assert piece.problem is Problem.CHANGED
 
     @pytest.mark.parametrize("change", ["append", "rewrite", "replace", "remove", "chmod"])
     def test_a_change_under_the_reader_is_told(self, root: bytes, change: str) -> None:
         write_file(root + b"/file", b"x" * 3_000_000)
-        pieces = LocalSource(root).read([entry_at(root, b"file")])
+        pieces = AgentSource(HereAccess(), root).read([entry_at(root, b"file")])
         next(pieces)
         self._change(root, change)
         assert last_piece(pieces).problem is Problem.CHANGED
 
     def test_a_folder_that_is_replaced_is_not_read_from_for_long(self, root: bytes) -> None:
         for number in range(1000):
-            write_file(root + b"/folder/%d" % number, b"old")
+            write_file(root + b"/folder/%d" % number, b"old" * 3000)
         files = [entry_at(root, b"folder/%d" % number) for number in range(1000)]
-        pieces = LocalSource(root).read(files)
-        assert next(pieces).data == b"old"
+        pieces = AgentSource(HereAccess(), root).read(files)
+        assert next(pieces).data == b"old" * 3000
         os.rename(root + b"/folder", root + b"/moved")
         for number in range(1000):
-            write_file(root + b"/folder/%d" % number, b"new")
-        assert [piece.data for piece in pieces][300:] == [b"new"] * 699
+            write_file(root + b"/folder/%d" % number, b"new" * 3000)
+        assert [piece.data for piece in pieces][600:] == [b"new" * 3000] * 399
 
     def test_access_times_of_our_own_files_stay(self, root: bytes) -> None:
         write_file(root + b"/file")
         os.utime(root + b"/file", ns=(0, 0))
-        (piece,) = LocalSource(root).read([entry_at(root, b"file")])
+        (piece,) = AgentSource(HereAccess(), root).read([entry_at(root, b"file")])
         assert piece.data == b"content\n"
         assert os.stat(root + b"/file").st_atime_ns == 0
 
@@ -142,7 +143,9 @@ class TestRead:
         write_file(shared + b"/theirs")
         write_file(shared + b"/closed", mode=0o000)
         with without_rights():
-            theirs, closed = LocalSource(shared).read([entry_at(shared, b"theirs"), entry_at(shared, b"closed")])
+            theirs, closed = AgentSource(HereAccess(), shared).read(
+                [entry_at(shared, b"theirs"), entry_at(shared, b"closed")]
+            )
         assert theirs.data == b"content\n"
         assert (closed.problem, closed.reason) == (Problem.FAILED, "Permission denied")
 
@@ -151,7 +154,7 @@ class TestRead:
         entry = entry_at(root, b"folder/file")
         os.rename(root + b"/folder", root + b"/moved")
         os.symlink(b"moved", root + b"/folder")
-        (piece,) = LocalSource(root).read([entry])
+        (piece,) = AgentSource(HereAccess(), root).read([entry])
         assert piece.problem is Problem.CHANGED
 
     def _change(self, root: bytes, change: str) -> None:

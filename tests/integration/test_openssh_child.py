@@ -14,7 +14,7 @@ OPENS_A_SESSION = """
 import os, sys, time
 from pathlib import Path
 from migrator.domain.plan import EndpointSpec, Ssh
-from migrator.endpoints.openssh import OpensshConnector
+from migrator.endpoints.ssh.openssh import OpensshConnector
 
 port, user, key, host_key = sys.argv[1:]
 ssh = Ssh(host="127.0.0.1", port=int(port), user=user, identity_file=Path(key), host_keys=(host_key,))

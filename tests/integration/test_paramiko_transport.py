@@ -8,7 +8,7 @@ import paramiko
 import pytest
 from paramiko.common import MSG_CHANNEL_CLOSE
 
-from migrator.endpoints.paramiko_link import Link
+from migrator.endpoints.ssh.paramiko_link import Link
 from tests.support.sshd import Sshd
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from migrator.endpoints import sftp_lease
-from migrator.endpoints import sftp_wire as wire
 from migrator.endpoints.contract import TargetTree
-from migrator.endpoints.sftp_endpoint import SftpEndpoint
-from migrator.endpoints.sftp_lease import Lease, lease_paths
+from migrator.endpoints.sftp import lease as sftp_lease
+from migrator.endpoints.sftp import wire
+from migrator.endpoints.sftp.endpoint import SftpEndpoint
+from migrator.endpoints.sftp.lease import Lease, lease_paths
 from migrator.errors import EndpointUnavailable, Held, SafetyStop
 from tests.support.accounts import NOBODY, open_folder
 from tests.support.sftp_pipe import PipeConnector, pipe_spec, piped_endpoint

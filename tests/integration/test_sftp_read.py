@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from migrator.domain.entries import Entry, Kind
-from migrator.endpoints import sftp_wire as wire
 from migrator.endpoints.contract import Piece, Problem, SourceTree
-from migrator.endpoints.sftp_endpoint import SftpEndpoint
-from migrator.endpoints.sftp_read import Reader
+from migrator.endpoints.sftp import wire
+from migrator.endpoints.sftp.endpoint import SftpEndpoint
+from migrator.endpoints.sftp.read import Reader
 from migrator.errors import EndpointUnavailable
 from tests.support.accounts import NOBODY, open_folder
 from tests.support.sftp_pipe import PipeConnector, pipe_spec, piped_endpoint, piped_session

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from migrator.domain.entries import Entry, Kind, Unreadable
-from migrator.endpoints import sftp_wire as wire
 from migrator.endpoints.contract import SourceTree
-from migrator.endpoints.sftp_scan import TreeScan
+from migrator.endpoints.sftp import wire
+from migrator.endpoints.sftp.scan import TreeScan
 from migrator.errors import EndpointUnavailable, SafetyStop
 from tests.support.sftp_pipe import piped_endpoint, piped_session
 from tests.support.sftp_relay import FewHandles, Tampering, packet, relayed_endpoint, relayed_session, status, string

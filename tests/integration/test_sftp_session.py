@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.endpoints import sftp_calls as calls
-from migrator.endpoints import sftp_wire as wire
-from migrator.endpoints.sftp_session import SftpSession
+from migrator.endpoints.sftp import calls, wire
+from migrator.endpoints.sftp.session import SftpSession
 from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
 from tests.support.sftp_pipe import PipeConnector, piped_session
 from tests.support.sftp_relay import Tampering, packet, relayed_session, status, string

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from migrator.domain.entries import Entry, Kind
-from migrator.endpoints import sftp_outgoing_file
-from migrator.endpoints import sftp_wire as wire
 from migrator.endpoints.contract import Writer
-from migrator.endpoints.sftp_endpoint import SftpEndpoint
-from migrator.endpoints.sftp_target import SftpTarget
+from migrator.endpoints.sftp import outgoing_file, wire
+from migrator.endpoints.sftp.endpoint import SftpEndpoint
+from migrator.endpoints.sftp.target import SftpTarget
 from migrator.errors import EndpointUnavailable, Incomplete, MigratorError, Refused
 from tests.support.accounts import NOBODY, open_folder
 from tests.support.sftp_pipe import PipeConnector, pipe_spec, piped_endpoint
@@ -165,7 +164,7 @@ def test_data_is_durable_before_its_name_shows(root: bytes) -> None:
 
 
 def test_a_huge_file_is_synced_on_the_way(root: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sftp_outgoing_file, "_SYNC_EVERY_BYTES", 1_000_000)
+    monkeypatch.setattr(outgoing_file, "_SYNC_EVERY_BYTES", 1_000_000)
     tampering = Tampering()
     content = random.Random(1).randbytes(5_000_000)
     with relayed_endpoint(tampering) as endpoint:

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from migrator.domain.plan import EndpointSpec, Ssh
-from migrator.endpoints.agent_endpoint import AgentEndpoint
+from migrator.endpoints.agent.access import FarAccess
+from migrator.endpoints.agent.endpoint import AgentEndpoint
 from migrator.endpoints.contract import Completed
-from migrator.endpoints.sftp_endpoint import SftpEndpoint
-from migrator.endpoints.sftp_session import SftpSession
+from migrator.endpoints.sftp.endpoint import SftpEndpoint
+from migrator.endpoints.sftp.session import SftpSession
 from migrator.errors import EndpointUnavailable, MigratorError
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
@@ -116,7 +117,7 @@ def piped_endpoint(*options: str, user: int | None = None) -> Iterator[SftpEndpo
 @contextlib.contextmanager
 def piped_agent(python: str | None = None) -> Iterator[AgentEndpoint]:
     """An endpoint whose agent is run by a Python of this machine, the one that runs the test unless told."""
-    endpoint = AgentEndpoint(pipe_spec(), PipeConnector(python=python or sys.executable))
+    endpoint = AgentEndpoint(pipe_spec(), FarAccess(pipe_spec(), PipeConnector(python=python or sys.executable)))
     try:
         yield endpoint
     finally:

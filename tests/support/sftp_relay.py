@@ -10,8 +10,8 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from migrator.endpoints.contract import Completed
-from migrator.endpoints.sftp_endpoint import SftpEndpoint
-from migrator.endpoints.sftp_session import SftpSession
+from migrator.endpoints.sftp.endpoint import SftpEndpoint
+from migrator.endpoints.sftp.session import SftpSession
 from migrator.errors import EndpointUnavailable, MigratorError
 from tests.support.sftp_pipe import SFTP_SERVER, PipeChannel, pipe_spec
 

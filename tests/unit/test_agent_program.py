@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 
-from migrator.endpoints.agent_session import agent_text
+from migrator.endpoints.agent.session import agent_text
 
 
 def test_it_is_written_for_python_3_6() -> None:

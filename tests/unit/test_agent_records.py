@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migrator.domain.entries import Entry, Kind, Unreadable
-from migrator.endpoints import agent_program as agent
-from migrator.endpoints.agent_records import Listing, Malformed, take_reasons
+from migrator.endpoints.agent import program as agent
+from migrator.endpoints.agent.records import Listing, Malformed, take_reasons
 
 FILE, FOLDER, LINK = agent.FILE, agent.DIRECTORY, agent.SYMLINK
 

@@ -11,7 +11,7 @@ import pytest
 from migrator.domain.entries import Entry, Kind
 from migrator.domain.plan import EndpointSpec, Location
 from migrator.endpoints.contract import Piece, Problem
-from migrator.endpoints.local_endpoint import LocalEndpoint
+from migrator.endpoints.opening import open_endpoint
 from migrator.movers.hands import Hands
 from migrator.movers.way import Way
 from migrator.transfer import carrying
@@ -47,7 +47,7 @@ class Told:
 
     def __init__(self, source: Stream, target: Path) -> None:
         self._source = source
-        self._endpoint = LocalEndpoint(EndpointSpec("here"))
+        self._endpoint = open_endpoint(EndpointSpec("here"), {})
         self._root = bytes(target)
         self.should_stop = False
         self.reports: list[Any] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migrator.domain.plan import EndpointSpec, Ssh
-from migrator.endpoints.host_keys import known_hosts_name, parse_host_key, pinned_keys
-from migrator.endpoints.ssh_config import parse_known_hosts_line
+from migrator.endpoints.ssh.config import parse_known_hosts_line
+from migrator.endpoints.ssh.host_keys import known_hosts_name, parse_host_key, pinned_keys
 from migrator.errors import PlanInvalid
 
 BODY = "AAAAC3NzaC1lZDI1NTE5AAAAIHXGmCK6s2WtoVCQ0C/GpVwUlHXlwZMWNgpgfVQVfBUA"

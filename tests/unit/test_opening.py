@@ -8,11 +8,10 @@ import sys
 import pytest
 
 from migrator.domain.plan import EndpointSpec, Lane, Ssh
-from migrator.endpoints.agent_endpoint import AgentEndpoint
+from migrator.endpoints.agent.endpoint import AgentEndpoint
 from migrator.endpoints.auto_endpoint import AutoEndpoint
-from migrator.endpoints.local_endpoint import LocalEndpoint
 from migrator.endpoints.opening import open_endpoint
-from migrator.endpoints.sftp_endpoint import SftpEndpoint
+from migrator.endpoints.sftp.endpoint import SftpEndpoint
 
 PROGRAM = """
 import sys
@@ -30,7 +29,7 @@ print("paramiko" in sys.modules)
 def test_this_machine_needs_no_connection() -> None:
     spec = EndpointSpec("here")
     endpoint = open_endpoint(spec, {"here": spec})
-    assert isinstance(endpoint, LocalEndpoint)
+    assert isinstance(endpoint, AgentEndpoint)
     assert endpoint.spec is spec
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from migrator.domain.plan import EndpointSpec, Ssh
-from migrator.endpoints.openssh_command import pins_of, ssh_command, ssh_environment
-from migrator.endpoints.ssh_route import check_names
+from migrator.endpoints.ssh.openssh_command import pins_of, ssh_command, ssh_environment
+from migrator.endpoints.ssh.route import check_names
 from migrator.errors import PlanInvalid
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHXGmCK6s2WtoVCQ0C/GpVwUlHXlwZMWNgpgfVQVfBUA"

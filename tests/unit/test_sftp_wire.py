@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.domain.entries import Entry, Kind
-from migrator.endpoints import sftp_wire as wire
-from migrator.endpoints.sftp_metadata import Metadata
+from migrator.endpoints.sftp import wire
+from migrator.endpoints.sftp.metadata import Metadata
 
 ENTRY = Entry(b"f", Kind.FILE, 1, 1_530_000_000_999_999_999, 0o4755, 1000, 1001)
 

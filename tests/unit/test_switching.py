@@ -14,8 +14,9 @@ import pytest
 
 from migrator.domain.events import EffectNoted, Event, OnEvent
 from migrator.domain.plan import Application, EndpointSpec, LaterSwitch, Place, SymlinkSwitch, Triple
+from migrator.endpoints.agent.endpoint import AgentEndpoint
+from migrator.endpoints.agent.here import HereAccess
 from migrator.endpoints.contract import Completed
-from migrator.endpoints.local_endpoint import LocalEndpoint
 from migrator.errors import EndpointUnavailable, Refused
 from migrator.switching import cautious
 from migrator.switching.cautious import put_in_place, take_back
@@ -28,8 +29,8 @@ class PowerCut(BaseException):
     """Stands for the end of the process at this instruction."""
 
 
-def here() -> LocalEndpoint:
-    return LocalEndpoint(EndpointSpec("here"))
+def here() -> AgentEndpoint:
+    return AgentEndpoint(EndpointSpec("here"), HereAccess())
 
 
 @dataclass
@@ -314,7 +315,7 @@ def application(**parts: object) -> Application:
 def test_effects_come_in_the_order_of_the_plan_each_at_its_place() -> None:
     asked: list[Place] = []
 
-    def place(which: Place) -> LocalEndpoint:
+    def place(which: Place) -> AgentEndpoint:
         asked.append(which)
         return here()
 
@@ -330,18 +331,18 @@ def test_effects_come_in_the_order_of_the_plan_each_at_its_place() -> None:
 
 
 def test_a_switch_of_a_later_version_is_refused() -> None:
-    def place(which: Place) -> LocalEndpoint:
+    def place(which: Place) -> AgentEndpoint:
         raise AssertionError(which)
 
     with pytest.raises(Refused, match="`dns`, which is not carried out yet"):
         effects_of(application(switches=(LaterSwitch("dns", ()),)), place)
 
 
-class StuckEndpoint(LocalEndpoint):
+class StuckEndpoint(AgentEndpoint):
     """An endpoint that does not answer until it is let go."""
 
     def __init__(self) -> None:
-        super().__init__(EndpointSpec("stuck"))
+        super().__init__(EndpointSpec("stuck"), HereAccess())
         self.released = threading.Event()
 
     def read_link(self, path: bytes) -> bytes | None:

@@ -1,0 +1,126 @@
+"""How conversations with agents at one endpoint come about, and what the agent lane can do there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from migrator.domain.plan import EndpointSpec
+from migrator.endpoints.agent.conversation import Conversation
+from migrator.endpoints.agent.session import COMMAND, AgentSession
+from migrator.endpoints.contract import Abilities, Completed
+from migrator.endpoints.ssh.channel import Connector
+from migrator.endpoints.ssh.connecting import open_session
+
+KEPT_BY_AGENT = frozenset({"mode", "times", "owner", "setid"})
+
+
+class Access(Protocol):
+    """The way to agents at one endpoint."""
+
+    @property
+    def name(self) -> str:
+        """The endpoint, for the names of its roots."""
+
+    @property
+    def where(self) -> str:
+        """The endpoint within a sentence: "on `web`"."""
+
+    @property
+    def account(self) -> str:
+        """Who must be allowed to do what is asked for, in hints."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the agent sees and keeps; connects when nobody has yet, to know who answers."""
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the agent runs as root."""
+
+    def greet(self) -> None:
+        """Make sure that an agent answers there; NoCommand when none does."""
+
+    def connect(self) -> Conversation:
+        """A conversation with an agent of its own."""
+
+    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+        """Run a command there; see Endpoint.run."""
+
+    def close(self) -> None:
+        """Close every connection; may be called twice."""
+
+
+class FarAccess:
+    """The way over SSH; each session has a connection, and an agent, of its own. Owns `connector`."""
+
+    account = "the account that migrator logs in with"
+
+    def __init__(self, spec: EndpointSpec, connector: Connector) -> None:
+        self._spec = spec
+        self._connector = connector
+        self._lock = threading.Lock()
+        self._spare: AgentSession | None = None
+        self._version = ""
+        self._is_root = False
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name in the plan."""
+        return self._spec.name
+
+    @property
+    def where(self) -> str:
+        """The endpoint within a sentence."""
+        return f"on `{self._spec.name}`"
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the agent sees and keeps; connects when nobody has yet, to know who answers."""
+        self.greet()
+        return Abilities(
+            lane="agent",
+            peer=f"{self._connector.peer}, Python {self._version}",
+            keeps=KEPT_BY_AGENT,
+            sees_ctime=True,
+            can_run=True,
+            syncs_directories=True,
+        )
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the agent runs as root, as it says itself."""
+        self.greet()
+        return self._is_root
+
+    def greet(self) -> None:
+        """Make sure that an agent answers there; NoCommand when none does. Its session serves the next who connects."""
+        with self._lock:
+            if not self._version:
+                self._spare = self._start()
+
+    def connect(self) -> AgentSession:
+        """A session with an agent."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+            return spare or self._start()
+
+    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+        """Run a command there; see Endpoint.run."""
+        return self._connector.run(argv, timeout_seconds)
+
+    def close(self) -> None:
+        """End the session that nobody has taken, and every connection."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.close()
+        self._connector.close()
+
+    def _start(self) -> AgentSession:
+        session = open_session(
+            lambda: self._connector.open_command(COMMAND), lambda channel: AgentSession.start(channel, self.name)
+        )
+        self._version, self._is_root = session.version, session.is_root
+        return session

@@ -1,0 +1,1165 @@
+"""The agent: what helps at the far end of the `agent` lane. Standard library only, Python 3.6 to 3.14, Linux.
+
+It is sent over the standard input of `python3`, runs in memory, writes nothing but what it is asked to below a target
+root, and ends with its input; trees on this machine it serves within our own process. Every request has exactly one
+answer, in the order asked, so that many can be under way:
+
+    request   u32 length of the rest | u8 verb   | u32 handle | body
+    answer    u32 length of the rest | u8 status | body
+
+A handle names a scan, a reading, a writer or a lock from its opening to its closing; the client chooses the number.
+Numbers are big-endian; `bytes` are u32 length and content; paths are relative to the root the handle was opened with.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import platform
+import re
+import stat
+import struct
+import sys
+from collections import OrderedDict, deque
+
+MAGIC = b"\nmigrator-agent "
+PROTOCOL = 1
+LARGEST_FRAME = 4 << 20
+BLOCK_ENTRIES = 1000
+BLOCK_BYTES = 512 << 10
+PIECE_BYTES = 256 << 10
+REPLY_BYTES = 512 << 10
+
+OK, FAILED, DISK_FAULT = 0, 1, 2
+(CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT) = range(1, 8)
+(WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK) = range(20, 31)
+(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK) = range(40, 46)
+
+FILE, DIRECTORY, SYMLINK, SPECIAL = 0, 1, 2, 3
+FOLDER, ENTRY, UNREADABLE = 0, 1, 2  # records of a scan
+PART, WHOLE, CHANGED, VANISHED, BROKEN = 0, 1, 2, 3, 4  # records of a reading
+
+FACTS = struct.Struct(">BQqIIIqQI")  # kind, size, mtime, mode, uid, gid, ctime, inode, links; times in ns
+U32 = struct.Struct(">I")
+REQUEST = struct.Struct(">IBI")
+ANSWER = struct.Struct(">IB")
+
+PATH_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LIST_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+ROOT_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FAULTS = FULL + (errno.EROFS, errno.EIO)
+NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+FEW = 4  # from more folders or files than this on, one syncfs is cheaper than an fsync each
+FOLDERS_OPEN = 128
+FILES_PER_LOOK = 256  # a folder is resolved anew after so many files, so that a replaced one is not read for long
+LONGEST_PATH = 4000  # the kernel takes 4096 bytes in one call, the ending NUL included
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Fault(Exception):
+    """The disk is full or failing: the writer is of no more use."""
+
+
+class Body:
+    """The body of a request, taken apart from its beginning."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def u8(self):
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def u32(self) -> int:
+        number: int = U32.unpack_from(self.data, self.at)[0]
+        self.at += 4
+        return number
+
+    def text(self) -> bytes:
+        length = self.u32()
+        found = self.data[self.at : self.at + length]
+        if len(found) != length:
+            raise ValueError("a request that is cut short")
+        self.at += length
+        return found
+
+    def facts(self):
+        found = FACTS.unpack_from(self.data, self.at)
+        self.at += FACTS.size
+        return found
+
+    def rest(self):
+        return self.data[self.at :]
+
+    @property
+    def is_over(self):
+        return self.at >= len(self.data)
+
+
+def packed(data: bytes) -> bytes:
+    return U32.pack(len(data)) + data
+
+
+def kind_of(mode):
+    if stat.S_ISREG(mode):
+        return FILE
+    if stat.S_ISDIR(mode):
+        return DIRECTORY
+    return SYMLINK if stat.S_ISLNK(mode) else SPECIAL
+
+
+def facts_of(found):
+    kind = kind_of(found.st_mode)
+    size = found.st_size if kind == FILE else 0
+    return FACTS.pack(
+        kind,
+        size,
+        found.st_mtime_ns,
+        found.st_mode & 0o7777,
+        found.st_uid,
+        found.st_gid,
+        found.st_ctime_ns,
+        found.st_ino,
+        found.st_nlink,
+    )
+
+
+def look_at(folder_fd, name):
+    """Facts and link text of `name` in an open folder."""
+    for _ in range(5):
+        found = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        if not stat.S_ISLNK(found.st_mode):
+            return found, b""
+        try:
+            return found, os.readlink(name, dir_fd=folder_fd)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # no longer a link: look again
+                raise
+    raise OSError(errno.EAGAIN, "it keeps changing its kind")
+
+
+def sentence(error):
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        text = "a link or a file stands where a folder is needed"
+    elif error.errno == errno.EISDIR:
+        text = "a folder stands there"
+    else:
+        text = error.strerror or str(error)
+    return text.encode("utf-8", "replace")
+
+
+def check_path(path):
+    if b"\0" in path or any(name in (b"", b".", b"..") for name in path.split(b"/")):
+        raise ValueError("a path that is not that of an entry below a root")
+
+
+def through(fd):
+    """A path that is the very file behind an O_PATH descriptor, for the calls that do not take one."""
+    return b"/proc/self/fd/%d" % fd
+
+
+# Folders beneath a root: openat2 where the kernel and the sandbox have it, else component by component.
+
+
+class OpenHow(ctypes.Structure):
+    """`struct open_how` of openat2(2)."""
+
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def by_openat2(root_fd, path, flags):
+    how = OpenHow(flags, 0, 0x08 | 0x04)  # RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+    found = LIBC.syscall(437, root_fd, path, ctypes.byref(how), ctypes.sizeof(how))
+    if found < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return found
+
+
+def by_walk(root_fd, path, flags):
+    names = path.split(b"/")
+    folder_fd = root_fd
+    try:
+        for name in names[:-1]:
+            next_fd = os.open(name, PATH_FLAGS, dir_fd=folder_fd)
+            if folder_fd != root_fd:
+                os.close(folder_fd)
+            folder_fd = next_fd
+        return os.open(names[-1], flags | os.O_NOFOLLOW, dir_fd=folder_fd)
+    finally:
+        if folder_fd != root_fd:
+            os.close(folder_fd)
+
+
+def best_resolver(root_fd):
+    try:
+        os.close(by_openat2(root_fd, b".", PATH_FLAGS))
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EPERM, errno.EINVAL):
+            return by_walk
+        raise
+    return by_openat2
+
+
+def in_parts(path):
+    while len(path) > LONGEST_PATH:
+        cut = path.rfind(b"/", 0, LONGEST_PATH)
+        if cut < 0:
+            break
+        yield path[:cut]
+        path = path[cut + 1 :]
+    yield path
+
+
+class Folders:
+    """Open folders beneath one root, the least recently used closed; an entry is (descriptor, device)."""
+
+    def __init__(self, root):
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.root = (root_fd, os.stat(root_fd).st_dev)
+        self._resolver = best_resolver(root_fd)
+        self._open = OrderedDict()
+
+    def open(self, path):
+        if path == b"":
+            return self.root
+        found = self._open.get(path)
+        if found is not None:
+            self._open.move_to_end(path)
+            return found
+        fd = self.resolve(path, PATH_FLAGS)
+        found = self._open[path] = (fd, os.stat(fd).st_dev)
+        if len(self._open) > FOLDERS_OPEN:
+            os.close(self._open.popitem(last=False)[1][0])
+        return found
+
+    def open_again(self, path):
+        self.forget(path)
+        return self.open(path)
+
+    def confirm(self, path):
+        """The folder at `path`, after proof that the path still leads there."""
+        folder = self.open(path)
+        now_fd = self.resolve(path, PATH_FLAGS)
+        try:
+            if not os.path.samestat(os.stat(now_fd), os.stat(folder[0])):
+                raise OSError(errno.ESTALE, "the folder was replaced meanwhile")
+        finally:
+            os.close(now_fd)
+        return folder
+
+    def last_known(self, path):
+        return self.root if path == b"" else self._open.get(path)
+
+    def resolve(self, path, flags):
+        """A descriptor of the folder at `path`, to be closed by the caller."""
+        root_fd = self.root[0]
+        if path == b"":
+            return os.open(b".", flags, dir_fd=root_fd)
+        check_path(path)
+        parts = list(in_parts(path))
+        folder_fd = root_fd
+        try:
+            for part in parts[:-1]:
+                next_fd = self._resolver(folder_fd, part, PATH_FLAGS)
+                if folder_fd != root_fd:
+                    os.close(folder_fd)
+                folder_fd = next_fd
+            return self._resolver(folder_fd, parts[-1], flags)
+        finally:
+            if folder_fd != root_fd:
+                os.close(folder_fd)
+
+    def forget(self, path):
+        found = self._open.pop(path, None)
+        if found is not None:
+            os.close(found[0])
+
+    def close(self):
+        for path in list(self._open):
+            self.forget(path)
+        if self.root[0] >= 0:
+            os.close(self.root[0])
+            self.root = (-1, 0)
+
+
+# The source's part.
+
+
+class Scan:
+    """One walk over a tree, delivered a block at a time, a folder's names after its own entry."""
+
+    def __init__(self, root):
+        self._folders = Folders(root)
+        self._blocks = self._walk()
+
+    def next(self):
+        """A flag that says whether this is the end, and the records of the next block."""
+        block = next(self._blocks, None)
+        return b"\1" if block is None else b"\0" + block
+
+    def close(self):
+        self._blocks.close()
+        self._folders.close()
+
+    def _walk(self):
+        out = bytearray()
+        fd = self._folders.resolve(b"", LIST_FLAGS)
+        out += b"%c%s%s%s" % (ENTRY, facts_of(os.stat(fd)), packed(b""), packed(b""))
+        to_list = [b""]
+        count = 1
+        while to_list:
+            path = to_list.pop()
+            prefix = path + b"/" if path else b""
+            try:
+                if fd is None:
+                    fd = self._folders.resolve(path, LIST_FLAGS)
+                out += b"%c%s" % (FOLDER, packed(path))
+                with listing_of(fd) as listing:
+                    for found in listing:
+                        name = os.fsencode(found.name)
+                        record = self._record(fd, name, found)
+                        if record is None:
+                            continue
+                        out += record
+                        count += 1
+                        if record[1] == DIRECTORY:
+                            to_list.append(prefix + name)
+                        if count >= BLOCK_ENTRIES or len(out) >= BLOCK_BYTES:
+                            yield bytes(out)
+                            out = bytearray(b"%c%s" % (FOLDER, packed(path)))
+                            count = 0
+            except OSError as error:
+                if path == b"":
+                    raise
+                if error.errno != errno.ENOENT:  # a folder that is gone has no content that could be unknown
+                    out += b"%c%s%s" % (UNREADABLE, packed(path), packed(sentence(error)))
+            finally:
+                if fd is not None:
+                    os.close(fd)
+                fd = None
+        if out:
+            yield bytes(out)
+
+    @staticmethod
+    def _record(fd, name, found):
+        try:
+            if found.is_symlink():
+                facts, link = look_at(fd, name)
+            else:
+                facts, link = os.stat(name, dir_fd=fd, follow_symlinks=False), b""
+                if stat.S_ISLNK(facts.st_mode):
+                    facts, link = look_at(fd, name)
+        except FileNotFoundError:
+            return None
+        return b"%c%s%s%s" % (ENTRY, facts_of(facts), packed(name), packed(link))
+
+
+class listing_of:
+    """The names in an open folder: os.scandir takes a descriptor from Python 3.7 on."""
+
+    def __init__(self, fd):
+        self._listing = os.scandir(fd if sys.version_info >= (3, 7) else through(fd))
+
+    def __enter__(self):
+        return self._listing
+
+    def __exit__(self, *_):
+        self._listing.close()
+
+
+class Reading:
+    """Files in the order asked for, delivered in answers of a bounded size."""
+
+    def __init__(self, root, drops_cache):
+        self._folders = Folders(root)
+        self._drops_cache = drops_cache
+        self._wanted = deque()
+        self._pieces = None
+        self._folder_path = None
+        self._files_left = 0
+        self._user = os.geteuid()
+
+    def put(self, body):
+        while not body.is_over:
+            uid = body.u32()
+            path = body.text()
+            check_path(path)
+            self._wanted.append((path, uid))
+
+    def next(self):
+        """As many records as fit; none when nothing is wanted."""
+        out = bytearray()
+        while len(out) < REPLY_BYTES:
+            if self._pieces is None:
+                if not self._wanted:
+                    break
+                self._pieces = self._read(*self._wanted.popleft())
+            record = next(self._pieces, None)
+            if record is None:
+                self._pieces = None
+            else:
+                out += record[0]
+                out += packed(record[1])
+        return bytes(out)
+
+    def close(self):
+        if self._pieces is not None:
+            self._pieces.close()
+        self._folders.close()
+
+    def _read(self, path, uid):
+        folder_path, _, name = path.rpartition(b"/")
+        try:
+            folder_fd = self._folder(folder_path)
+            fd = self._open(name, folder_fd, uid)
+        except OSError as error:
+            yield not_opened(error), b""
+            return
+        try:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                yield ended(CHANGED, b"it is no longer a file"), b""
+                return
+            if self._drops_cache:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            size = before.st_size
+            delivered = 0
+            while size - delivered >= PIECE_BYTES:
+                data = os.read(fd, PIECE_BYTES)
+                if not data:
+                    break
+                delivered += len(data)
+                yield b"%c" % PART, data
+            data = self._last(fd, size - delivered)
+            has_more = len(data) > size - delivered
+            data = data[: size - delivered]
+            yield self._verdict(folder_fd, name, before, delivered + len(data), has_more), data
+        except OSError as error:
+            yield ended(BROKEN, sentence(error)), b""
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def _last(fd, left):
+        """What is left, and one byte more where there is one."""
+        data = os.read(fd, left + 1)
+        while data and len(data) < left:
+            more = os.read(fd, left + 1 - len(data))
+            if not more:
+                break
+            data += more
+        if len(data) == left and left:
+            data += os.read(fd, 1)
+        return data
+
+    @staticmethod
+    def _verdict(folder_fd, name, before, delivered, has_more):
+        try:
+            after = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return ended(CHANGED, b"it was removed while it was read")
+        if identity(after) != identity(before):
+            return ended(CHANGED, b"it changed while it was read")
+        if delivered < after.st_size:
+            return ended(BROKEN, b"short read %d of %d" % (delivered, after.st_size))
+        if has_more:
+            return ended(BROKEN, b"more to read than its size of %d" % after.st_size)
+        return b"%c%s" % (WHOLE, facts_of(after))
+
+    def _folder(self, path):
+        if path != self._folder_path or self._files_left == 0:
+            self._folder_path = None
+            self._folders.open_again(path)
+            self._folder_path = path
+            self._files_left = FILES_PER_LOOK
+        self._files_left -= 1
+        return self._folders.open(path)[0]
+
+    def _open(self, name, folder_fd, uid):
+        if self._user in (0, uid):
+            try:
+                return os.open(name, READ_FLAGS | os.O_NOATIME, dir_fd=folder_fd)
+            except OSError as error:
+                if error.errno != errno.EPERM:
+                    raise
+        return os.open(name, READ_FLAGS, dir_fd=folder_fd)
+
+
+def identity(found):
+    return (
+        found.st_dev,
+        found.st_ino,
+        stat.S_IFMT(found.st_mode),
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+    )
+
+
+def ended(verdict, reason):
+    return b"%c%s" % (verdict, packed(reason))
+
+
+def not_opened(error):
+    if error.errno == errno.ENOENT:
+        return ended(VANISHED, b"it was gone before it could be read")
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+        return ended(CHANGED, b"something else stands there now")
+    return ended(BROKEN, sentence(error))
+
+
+# The target's part: the rules of the confined writer.
+
+
+class FileSystems:
+    """A descriptor for each file system written to, opened before the writes whose errors syncfs shall report."""
+
+    def __init__(self):
+        match = re.match(r"(\d+)\.(\d+)", platform.release())
+        # Before Linux 5.8 syncfs does not tell about failed writes.
+        self._has_syncfs = match is not None and (int(match.group(1)), int(match.group(2))) >= (5, 8)
+        self._open = {}
+
+    def watch(self, folder):
+        if folder[1] in self._open or not self._has_syncfs:
+            return
+        try:
+            self._open[folder[1]] = os.open(b".", LIST_FLAGS, dir_fd=folder[0])
+        except PermissionError:  # a folder that we may not list; another one on the same device may do
+            pass
+
+    def watches(self, device):
+        return device in self._open
+
+    def sync(self, device):
+        if LIBC.syncfs(self._open[device]) != 0:
+            number = ctypes.get_errno()
+            os.close(self._open.pop(device))  # the kernel reports each error once
+            raise OSError(number, os.strerror(number))
+
+    def close(self):
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+
+def open_up(fd):
+    """Let the owner read, write and search a folder of ours; False when there is nothing to open."""
+    found = os.stat(fd)
+    if found.st_uid != os.geteuid() or found.st_mode & 0o700 == 0o700:
+        return False
+    os.chmod(through(fd), found.st_mode & 0o7777 | 0o700)
+    return True
+
+
+class Temp:
+    """A file or link under its temp name."""
+
+    def __init__(self, path, temp_name):
+        check_path(path)
+        check_path(temp_name)
+        if b"/" in temp_name:
+            raise ValueError("a temp name that is none")
+        self.folder, _, self.name = path.rpartition(b"/")
+        self.temp_name = temp_name
+        self.device = 0
+        self.fd = -1
+        self.written = 0
+        self.is_synced = False
+        self.problem = None
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Writer:
+    """Writes below one root; each item's problem waits for the answer to COMMIT, a fault of the disk ends it."""
+
+    def __init__(self, root, owner, mode, times, mask):
+        self._keeps_owner, self._keeps_mode, self._keeps_times, self._mask = owner, mode, times, mask
+        self._systems = FileSystems()
+        self._folders = Folders(root)
+        self._systems.watch(self._folders.root)
+        self._touched = {}
+        self._current = None
+        self._group = []
+        self._fault = None
+
+    # Files and links
+
+    def begin(self, path, temp_name):
+        self._check()
+        self.abandon()
+        temp = self._current = Temp(path, temp_name)
+        self._guarded(temp, lambda: self._create(temp))
+
+    def write(self, data):
+        self._check()
+        temp = self._current
+        if temp is None or temp.problem is not None:
+            return
+        self._guarded(temp, lambda: write_all(temp, data))
+
+    def finish(self, facts):
+        self._check()
+        temp, self._current = self._current, None
+        self._group.append(temp)
+        if temp.problem is None:
+            self._guarded(temp, lambda: self._complete(temp, facts))
+
+    def abandon(self):
+        temp, self._current = self._current, None
+        if temp is not None:
+            self._discard(temp)
+
+    def link(self, path, temp_name, text, facts):
+        self._check()
+        temp = Temp(path, temp_name)
+        self._group.append(temp)
+        self._guarded(temp, lambda: self._create_link(temp, text, facts))
+
+    def commit(self):
+        """Sync the data, rename, sync the folders; a problem an item, empty where there is none."""
+        self._check()
+        self.abandon()
+        group = self._group
+        self._sync_data(group)
+        by_folder = OrderedDict()
+        for temp in group:
+            if temp.problem is None:
+                by_folder.setdefault(temp.folder, []).append(temp)
+        for path, temps in by_folder.items():
+            self._rename(path, temps)
+        landed = [temp for temp in group if temp.problem is None]
+        try:
+            self._sync_names()
+        except OSError as error:
+            for temp in landed:
+                temp.problem = b"in place, but not durable: " + sentence(error)
+        self._group = []
+        return [temp.problem or b"" for temp in group]
+
+    def close(self):
+        self.abandon()
+        group, self._group = self._group, []
+        for temp in group:
+            self._discard(temp)
+        self._folders.close()
+        self._systems.close()
+
+    def _create(self, temp):
+        def create(folder):
+            self._systems.watch(folder)
+            temp.device = folder[1]
+            temp.fd = os.open(temp.temp_name, CREATE_FLAGS, 0o600, dir_fd=folder[0])
+
+        self._within(temp.folder, create)
+
+    def _create_link(self, temp, text, facts):
+        def create(folder):
+            self._systems.watch(folder)
+            temp.device = folder[1]
+            os.symlink(text, temp.temp_name, dir_fd=folder[0])
+            if self._keeps_owner:
+                os.chown(temp.temp_name, facts[4], facts[5], dir_fd=folder[0], follow_symlinks=False)
+            if self._keeps_times:
+                os.utime(temp.temp_name, ns=(facts[2], facts[2]), dir_fd=folder[0], follow_symlinks=False)
+
+        self._within(temp.folder, create)
+        temp.is_synced = True  # its text lies in the inode, which the sync of its folder brings along
+
+    def _complete(self, temp, facts):
+        _, size, mtime, mode, uid, gid, _, _, _ = facts
+        if temp.written != size:
+            raise OSError(errno.EINVAL, "%d bytes came of %d" % (temp.written, size))
+        if self._keeps_owner:  # first, since a change of owner clears setuid and setgid
+            os.fchown(temp.fd, uid, gid)
+        if self._keeps_mode:
+            os.fchmod(temp.fd, mode & self._mask)
+        if self._keeps_times:
+            os.utime(temp.fd, ns=(mtime, mtime))
+        if not self._systems.watches(temp.device):
+            os.fsync(temp.fd)
+            temp.is_synced = True
+        if temp.is_synced or len(self._group) > FEW:
+            temp.close()
+
+    def _sync_data(self, group):
+        waiting = [temp for temp in group if temp.problem is None and not temp.is_synced]
+        if all(temp.fd >= 0 for temp in waiting):
+            for temp in waiting:
+                self._synced([temp], lambda fd=temp.fd: os.fsync(fd))
+        else:
+            for device in {temp.device for temp in waiting}:
+                on_device = [temp for temp in waiting if temp.device == device]
+                self._synced(on_device, lambda device=device: self._systems.sync(device))
+        for temp in group:
+            temp.close()
+
+    def _synced(self, temps, sync):
+        """When a sync fails none of its items may land, since nobody knows whose bytes are missing."""
+        try:
+            sync()
+        except OSError as error:
+            if error.errno in FULL:
+                raise self._given_up(error)
+            self._spoil(temps, b"not durable: " + sentence(error))
+
+    def _rename(self, path, temps):
+        try:
+            folder = self._folders.confirm(path)
+        except OSError as error:
+            self._spoil(temps, sentence(error))
+            return
+        self._touched[path] = folder[1]
+        for temp in temps:
+            self._guarded(temp, lambda temp=temp: self._within(path, lambda folder: rename_in(temp, folder)))
+
+    def _guarded(self, temp, act):
+        try:
+            act()
+        except OSError as error:
+            if error.errno in DISK_FAULTS:
+                raise self._given_up(error)
+            self._spoil([temp], sentence(error))
+
+    def _spoil(self, temps, reason):
+        for temp in temps:
+            self._discard(temp)
+            temp.problem = reason
+        for temp in temps:
+            self._folders.forget(temp.folder)  # its path may lead to another folder by now
+
+    def _discard(self, temp):
+        temp.close()
+        try:
+            folder = self._folders.last_known(temp.folder) or self._folders.open(temp.folder)
+            os.unlink(temp.temp_name, dir_fd=folder[0])
+        except OSError:
+            pass  # never made, renamed already, or left for the next run to sweep
+
+    def _given_up(self, error):
+        self.close()
+        self._fault = Fault(error)
+        return self._fault
+
+    def _check(self):
+        """Requests that were under way when the disk gave out come to a writer that is no more."""
+        if self._fault is not None:
+            raise self._fault
+
+    # Folders, and what is removed
+
+    def settle(self, path, facts):
+        _, _, mtime, mode, uid, gid, _, _, _ = facts
+        self._folders.forget(path)  # what the path leads to now is settled, not what it led to once
+        folder = self._reach(path)
+        self._systems.watch(folder)
+        fd, device = folder
+        found = os.stat(fd)
+        if self._keeps_owner and (found.st_uid, found.st_gid) != (uid, gid):
+            os.chown(through(fd), uid, gid)
+            found = os.stat(fd)
+        if self._keeps_mode and found.st_mode & 0o7777 != mode & self._mask:
+            os.chmod(through(fd), mode & self._mask)
+        if self._keeps_times and found.st_mtime_ns != mtime:
+            os.utime(through(fd), ns=(mtime, mtime))
+        self._touched[path] = device
+
+    def remove(self, path, facts):
+        check_path(path)
+        folder_path, _, name = path.rpartition(b"/")
+
+        def remove(folder):
+            found = kind_of(os.stat(name, dir_fd=folder[0], follow_symlinks=False).st_mode)
+            if found != facts[0] or found == SPECIAL:
+                words = ("file", "directory", "link", "special")[found]
+                raise OSError(errno.EEXIST, "a %s stands there, which is not ours" % words)
+            if found == DIRECTORY:
+                os.rmdir(name, dir_fd=folder[0])
+                self._touched.pop(path, None)
+                self._folders.forget(path)
+            else:
+                os.unlink(name, dir_fd=folder[0])
+            self._touched[folder_path] = folder[1]
+
+        self._folders.forget(folder_path)
+        try:
+            self._within(folder_path, remove, makes_missing=False)
+        except FileNotFoundError:
+            pass  # what is gone already counts as removed
+
+    def unlink(self, path, _):
+        """Remove a temp file that an earlier run left."""
+        folder_path, _, name = path.rpartition(b"/")
+        try:
+            os.unlink(name, dir_fd=self._folders.open(folder_path)[0])
+        except FileNotFoundError:
+            pass
+
+    def each(self, body, act):
+        """`act` on every entry of the body, then durable; a problem an entry, empty where there is none."""
+        self._check()
+        outcomes = []
+        while not body.is_over:
+            facts = body.facts()
+            path = body.text()
+            try:
+                act(path, facts)
+            except OSError as error:
+                if error.errno in DISK_FAULTS:
+                    raise self._given_up(error)
+                not_empty = error.errno == errno.ENOTEMPTY
+                outcomes.append(b"it holds entries that are not ours" if not_empty else sentence(error))
+            else:
+                outcomes.append(b"")
+        try:
+            self._sync_names()
+        except OSError as error:
+            reason = b"done, but not durable: " + sentence(error)
+            outcomes = [outcome or reason for outcome in outcomes]
+        return outcomes
+
+    def _reach(self, path, makes_missing=True):
+        """The open folder at `path`, made if missing, good until the next call."""
+        try:
+            return self._folders.open(path)
+        except FileNotFoundError:
+            if not makes_missing:
+                raise
+            return self._make(path)
+        except PermissionError:
+            if not self._open_up_parents(path):
+                raise
+        return self._reach(path, makes_missing)
+
+    def _within(self, path, act, makes_missing=True):
+        """`act` on the open folder; one of our own that forbids it is opened up for its owner, and settled later."""
+        folder = self._reach(path, makes_missing)
+        try:
+            return act(folder)
+        except PermissionError:
+            if not open_up(folder[0]):
+                raise
+            return act(folder)
+
+    def _make(self, path):
+        missing = [path]
+        while True:
+            parent_path = missing[-1].rpartition(b"/")[0]
+            try:
+                self._folders.open(parent_path)
+                break
+            except FileNotFoundError:
+                missing.append(parent_path)
+        for folder_path in reversed(missing):
+            parent_path, _, name = folder_path.rpartition(b"/")
+            self._touched[parent_path] = self._within(parent_path, lambda parent, name=name: make_in(parent, name))
+        return self._folders.open(path)
+
+    def _open_up_parents(self, path):
+        has_opened = False
+        names = path.split(b"/")
+        for depth in range(len(names)):
+            try:
+                ancestor_fd = self._folders.resolve(b"/".join(names[:depth]), PATH_FLAGS)
+            except FileNotFoundError:
+                break
+            try:
+                has_opened |= open_up(ancestor_fd)
+            finally:
+                os.close(ancestor_fd)
+        return has_opened
+
+    def _sync_names(self):
+        touched, self._touched = self._touched, {}
+        if len(touched) > FEW:
+            devices = {device for device in touched.values() if self._systems.watches(device)}
+            for device in devices:
+                self._systems.sync(device)
+            touched = {path: device for path, device in touched.items() if device not in devices}
+        for path, device in touched.items():
+            try:
+                fd = os.open(b".", ROOT_FLAGS, dir_fd=self._folders.open(path)[0])
+            except PermissionError:
+                if not self._systems.watches(device):
+                    raise
+                self._systems.sync(device)  # a folder that we may not list cannot be synced by itself
+                continue
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+
+def write_all(temp, data):
+    view = memoryview(data)
+    while view:
+        written = os.write(temp.fd, view)
+        temp.written += written
+        view = view[written:]
+
+
+def rename_in(temp, folder):
+    os.rename(temp.temp_name, temp.name, src_dir_fd=folder[0], dst_dir_fd=folder[0])
+
+
+def make_in(parent, name):
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent[0])
+    except FileExistsError:
+        pass  # made meanwhile by another mover; if it is no folder, opening it says so
+    return parent[1]
+
+
+class Lock:
+    """The kernel's lock on a root; it ends with this process, however that ends."""
+
+    def __init__(self, root):
+        self._fd = os.open(root, ROOT_FLAGS)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise
+
+    def close(self):
+        os.close(self._fd)
+
+
+# Links that switches point, by absolute paths.
+
+
+def read_link(path):
+    """0 and nothing, 1 and the text, or 2 where something else stands."""
+    try:
+        return b"\1" + os.readlink(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return b"\0"
+        if error.errno == errno.EINVAL:
+            return b"\2"
+        raise
+
+
+def point_link(path, temp_name, text):
+    folder_path, name = os.path.split(path)
+    folder_fd = os.open(folder_path, ROOT_FLAGS)
+    try:
+        remove_in(folder_fd, temp_name)
+        os.symlink(text, temp_name, dir_fd=folder_fd)
+        try:
+            os.rename(temp_name, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        except OSError:
+            os.unlink(temp_name, dir_fd=folder_fd)
+            raise
+        os.fsync(folder_fd)
+    finally:
+        os.close(folder_fd)
+
+
+def remove_link(path):
+    folder_path, name = os.path.split(path)
+    folder_fd = os.open(folder_path, ROOT_FLAGS)
+    try:
+        remove_in(folder_fd, name)
+        os.fsync(folder_fd)
+    finally:
+        os.close(folder_fd)
+
+
+def remove_in(folder_fd, name):
+    try:
+        os.unlink(name, dir_fd=folder_fd)
+    except FileNotFoundError:
+        pass
+
+
+# The conversation.
+
+
+class Agent:
+    """Answers requests, one after the other; holds what their handles stand for."""
+
+    def __init__(self):
+        self._handles = {}
+        self._verbs = {
+            CLOSE: self._close,
+            STAT: self._stat,
+            SCAN: lambda handle, body: self._hold(handle, Scan(body.text())),
+            SCAN_NEXT: lambda handle, body: self._handles[handle].next(),
+            READ: lambda handle, body: self._hold(handle, Reading(body.text(), bool(body.u8()))),
+            READ_PUT: lambda handle, body: self._handles[handle].put(body),
+            READ_NEXT: lambda handle, body: self._handles[handle].next(),
+            WRITER: self._writer,
+            PUT: self._put,
+            BEGIN: lambda handle, body: self._handles[handle].begin(body.text(), body.text()),
+            WRITE: lambda handle, body: self._handles[handle].write(body.rest()),
+            FINISH: lambda handle, body: self._handles[handle].finish(body.facts()),
+            ABANDON: lambda handle, body: self._handles[handle].abandon(),
+            LINK: lambda handle, body: self._handles[handle].link(body.text(), body.text(), body.text(), body.facts()),
+            COMMIT: lambda handle, body: many(self._handles[handle].commit()),
+            SETTLE: lambda handle, body: many(self._handles[handle].each(body, self._handles[handle].settle)),
+            REMOVE: lambda handle, body: many(self._handles[handle].each(body, self._handles[handle].remove)),
+            UNLINK: lambda handle, body: many(self._handles[handle].each(body, self._handles[handle].unlink)),
+            MAKE_ROOT: lambda handle, body: make_root(body.text()),
+            SPACE: lambda handle, body: space(body.text()),
+            LOCK: lambda handle, body: self._hold(handle, Lock(body.text())),
+            READ_LINK: lambda handle, body: read_link(body.text()),
+            POINT_LINK: lambda handle, body: point_link(body.text(), body.text(), body.text()),
+            REMOVE_LINK: lambda handle, body: remove_link(body.text()),
+        }
+
+    def answer(self, verb: int, handle: int, data: bytes):
+        """Status and body of the answer."""
+        try:
+            return OK, self._verbs[verb](handle, Body(data)) or b""
+        except Fault as fault:
+            return DISK_FAULT, told(fault.args[0])
+        except OSError as error:
+            return FAILED, told(error)
+        except KeyError:  # what was asked for after an opening that failed, before its answer was known
+            return FAILED, told(OSError(errno.EBADF, "no such handle"))
+
+    def close(self) -> None:
+        while self._handles:
+            self._handles.popitem()[1].close()
+
+    def _hold(self, handle, held):
+        if handle in self._handles:
+            raise ValueError("a handle that is in use")
+        self._handles[handle] = held
+
+    def _close(self, handle, _):
+        held = self._handles.pop(handle, None)
+        if held is not None:
+            held.close()
+
+    def _writer(self, handle, body):
+        owner, mode, times, setid = body.u8(), body.u8(), body.u8(), body.u8()
+        mask = 0o7777 if setid else 0o1777
+        self._hold(handle, Writer(body.text(), owner, mode, times, mask))
+
+    def _put(self, handle, body):
+        """A whole small file in one request."""
+        writer = self._handles[handle]
+        facts = body.facts()
+        writer.begin(body.text(), body.text())
+        writer.write(body.rest())
+        writer.finish(facts)
+
+    def _stat(self, _, body):
+        root, path = body.text(), body.text()
+        try:
+            if path == b"":
+                return b"\1" + facts_of(os.stat(root)) + packed(b"")
+            check_path(path)
+            folders = Folders(root)
+            try:
+                folder_path, _, name = path.rpartition(b"/")
+                found, link = look_at(folders.open(folder_path)[0], name)
+            finally:
+                folders.close()
+        except OSError as error:
+            if error.errno in NOTHING_THERE:
+                return b"\0"
+            raise
+        return b"\1" + facts_of(found) + packed(link)
+
+
+def many(outcomes):
+    return b"".join(packed(outcome) for outcome in outcomes)
+
+
+def told(error):
+    return struct.pack(">i", error.errno or 0) + packed((error.strerror or str(error)).encode("utf-8", "replace"))
+
+
+def make_root(root):
+    try:
+        os.mkdir(root, 0o700)
+    except FileExistsError:
+        Folders(root).close()  # raises where something else than a folder stands there
+        return
+    parent_fd = os.open(os.path.dirname(root) or b"/", ROOT_FLAGS)
+    try:
+        os.fsync(parent_fd)
+    finally:
+        os.close(parent_fd)
+
+
+def space(root):
+    """Free bytes and inodes; a flag says whether inodes are counted."""
+    found = os.statvfs(root if os.path.lexists(root) else os.path.dirname(root))
+    return struct.pack(">QBQ", found.f_bavail * found.f_frsize, bool(found.f_files), found.f_favail)
+
+
+class Server:
+    """Speaks for an agent over standard input and output, until the input ends."""
+
+    def __init__(self, agent):
+        self._agent = agent
+        self._in = sys.stdin.buffer
+        self._buffer = bytearray()
+        self._at = 0
+        self._out = bytearray()
+
+    def serve(self):
+        version = "%d.%d.%d" % sys.version_info[:3]
+        greeting = U32.pack(PROTOCOL) + U32.pack(os.geteuid()) + packed(version.encode())
+        self._out += MAGIC + packed(greeting)
+        while True:
+            head = self._take(4)
+            if head is None:
+                break
+            (length,) = U32.unpack(head)
+            if not 5 <= length <= LARGEST_FRAME:
+                raise ValueError("a request of %d bytes" % length)
+            frame = self._take(length)
+            if frame is None:
+                break
+            self._answer(frame)
+        self._agent.close()
+
+    def _answer(self, frame):
+        (handle,) = U32.unpack_from(frame, 1)
+        status, answer = self._agent.answer(frame[0], handle, frame[5:])
+        self._out += ANSWER.pack(len(answer) + 1, status)
+        self._out += answer
+        if len(self._out) >= REPLY_BYTES:
+            self._flush()
+
+    def _take(self, count):
+        """The next `count` bytes; None at the end. What was answered leaves before we would have to wait."""
+        buffer = self._buffer
+        while len(buffer) - self._at < count:
+            if self._at:
+                del buffer[: self._at]
+                self._at = 0
+            self._flush()
+            data = self._in.read1(1 << 18)
+            if not data:
+                return None
+            buffer += data
+        taken = bytes(buffer[self._at : self._at + count])
+        self._at += count
+        return taken
+
+    def _flush(self):
+        view = memoryview(bytes(self._out))
+        self._out.clear()
+        while view:
+            view = view[os.write(1, view) :]
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    Server(Agent()).serve()

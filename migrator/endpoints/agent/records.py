@@ -1,0 +1,139 @@
+"""What an agent says about entries, taken apart with distrust."""
+
+from __future__ import annotations
+
+import struct
+
+from migrator.domain.entries import Entry, Kind, Unreadable, display
+from migrator.endpoints.agent import program as agent
+
+_KINDS = (Kind.FILE, Kind.DIRECTORY, Kind.LINK, Kind.SPECIAL)
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_LONGEST_PATH_BYTES = 1 << 20
+_MOST_NAMES_IN_A_FOLDER = 10_000_000
+_WORDS_LIMIT = 300
+
+
+class Malformed(Exception):
+    """An answer that cannot be; it becomes a SafetyStop where it is known who said it."""
+
+
+def facts_of(entry: Entry) -> bytes:
+    """The facts of `entry` as a target's agent needs them."""
+    return agent.FACTS.pack(_NUMBERS[entry.kind], entry.size, entry.mtime_ns, entry.mode, entry.uid, entry.gid, 0, 0, 0)
+
+
+def take_entry(body: bytes, at: int, path: bytes) -> Entry:
+    """The entry whose facts stand at `at`; its link text is not among them."""
+    kind, size, mtime, mode, uid, gid, ctime, inode, links = agent.FACTS.unpack_from(body, at)
+    if kind >= len(_KINDS) or mode > 0o7777 or (size and kind != agent.FILE) or size >= 1 << 63 or inode >= 1 << 64:
+        raise Malformed(f"impossible facts of `{display(path)}`")
+    return Entry(path, _KINDS[kind], size, mtime, mode, uid, gid, None, ctime, inode, links)
+
+
+def take_text(body: bytes, at: int, most: int = _LONGEST_PATH_BYTES) -> tuple[bytes, int]:
+    """The text at `at`, and where the next thing begins."""
+    (length,) = agent.U32.unpack_from(body, at)
+    end = at + 4 + length
+    if length > most or end > len(body):
+        raise Malformed(f"a text of {length} bytes")
+    return body[at + 4 : end], end
+
+
+def take_reasons(body: bytes, count: int) -> list[str | None]:
+    """One reason for each of `count` items, None for those that went well."""
+    reasons: list[str | None] = []
+    at = 0
+    try:
+        while at < len(body):
+            text, at = take_text(body, at)
+            reasons.append(shown(text) if text else None)
+    except struct.error:
+        raise Malformed("outcomes that cannot be understood") from None
+    if len(reasons) != count:
+        raise Malformed(f"{len(reasons)} outcomes of {count}")
+    return reasons
+
+
+def shown(words: bytes) -> str:
+    """An agent's words, safe on a terminal and of a bearable length."""
+    return display(words[:_WORDS_LIMIT])
+
+
+class Listing:
+    """A scan as it arrives: every folder is announced before it is listed, and listed once; no name comes twice."""
+
+    def __init__(self) -> None:
+        self._announced: set[bytes] = set()
+        self._folder: bytes | None = None
+        self._prefix = b""
+        self._names: set[bytes] = set()
+        self._has_root = False
+
+    def take(self, body: bytes) -> list[Entry | Unreadable]:
+        """The entries of one block; Malformed for names and folders that cannot be."""
+        found: list[Entry | Unreadable] = []
+        at = 0
+        try:
+            while at < len(body):
+                kind = body[at]
+                at += 1
+                if kind == agent.ENTRY:
+                    entry, at = self._entry(body, at)
+                    found.append(entry)
+                elif kind == agent.FOLDER:
+                    path, at = take_text(body, at)
+                    self._enter(path)
+                elif kind == agent.UNREADABLE:
+                    unreadable, at = self._unreadable(body, at)
+                    found.append(unreadable)
+                else:
+                    raise Malformed(f"a record of kind {kind}")
+        except struct.error:
+            raise Malformed("a block that is cut short") from None
+        return found
+
+    def _enter(self, path: bytes) -> None:
+        if path == self._folder:
+            return  # its names go on in another block
+        if path not in self._announced:
+            raise Malformed(f"the names of `{display(path)}`, which is no folder of this tree or came before")
+        self._announced.discard(path)
+        self._folder = path
+        self._prefix = path + b"/" if path else b""
+        self._names = set()
+
+    def _entry(self, body: bytes, at: int) -> tuple[Entry, int]:
+        name, after = take_text(body, at + agent.FACTS.size)
+        link, after = take_text(body, after)
+        path = self._prefix + name if self._has_root else name
+        entry = take_entry(body, at, path)
+        self._check(name, entry)
+        if entry.kind is Kind.LINK:
+            entry = entry._replace(link=link)
+        elif link:
+            raise Malformed(f"a link text of `{display(path)}`, which is none")
+        if entry.kind is Kind.DIRECTORY:
+            self._announced.add(path)
+        return entry, after
+
+    def _check(self, name: bytes, entry: Entry) -> None:
+        if not self._has_root:
+            if name or entry.kind is not Kind.DIRECTORY:
+                raise Malformed("a tree without a root")
+            self._has_root = True
+            return
+        if self._folder is None or b"/" in name or b"\0" in name or name in {b"", b".", b".."}:
+            raise Malformed(f"the name `{display(name)}`")
+        if name in self._names:
+            raise Malformed(f"the name `{display(name)}` twice in one folder")
+        if len(self._names) >= _MOST_NAMES_IN_A_FOLDER or len(entry.path) > _LONGEST_PATH_BYTES:
+            raise Malformed("a folder without end")
+        self._names.add(name)
+
+    def _unreadable(self, body: bytes, at: int) -> tuple[Unreadable, int]:
+        path, at = take_text(body, at)
+        reason, at = take_text(body, at)
+        if path != self._folder:
+            self._enter(path)
+        return Unreadable(path, shown(reason) or "unknown"), at

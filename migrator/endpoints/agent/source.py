@@ -1,0 +1,121 @@
+"""A tree at the far end of the agent lane, to be read."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from migrator.domain.entries import Entry, Kind, Unreadable, display
+from migrator.endpoints.agent import program as agent
+from migrator.endpoints.agent.access import Access
+from migrator.endpoints.agent.conversation import Conversation
+from migrator.endpoints.agent.reading import Reading
+from migrator.endpoints.agent.records import Listing, Malformed, take_entry, take_text
+from migrator.endpoints.contract import Abilities, Piece
+from migrator.endpoints.faults import check_path, sentence
+from migrator.errors import EndpointUnavailable, Incomplete, MigratorError
+
+_BLOCKS_AHEAD = 3
+
+
+class AgentSource:
+    """The tree below `root`, over a session that is opened at the first use and again after it was lost."""
+
+    def __init__(self, access: Access, root: bytes, *, drops_cache: bool = False) -> None:
+        self._access = access
+        self._root = root
+        self._drops_cache = drops_cache
+        self._session: Conversation | None = None
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the agent sees and keeps."""
+        return self._access.abilities
+
+    def scan(self) -> Iterator[Sequence[Entry | Unreadable]]:
+        """Every entry below the root, in blocks; see SourceTree.scan."""
+        session = self._connected()
+        listing = Listing()
+        try:
+            for block in self._blocks(session):
+                if found := listing.take(block):
+                    yield found
+        except Malformed as error:
+            raise session.broken(f"{error}, in the listing of {self._named()}") from None
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def stat(self, path: bytes) -> Entry | None:
+        """The entry at `path`, links not followed; None when there is none; raises where that cannot be told."""
+        if path:
+            check_path(path)
+        session = self._connected()
+        try:
+            body = session.call(agent.STAT, 0, agent.packed(self._root), agent.packed(path))
+        except OSError as error:
+            if not path:
+                raise self._unavailable(error) from error
+            raise Incomplete(
+                f"cannot look at `{display(path)}` below {self._named()}: {sentence(error)}",
+                hint=f"its folder must be searchable for {self._access.account}",
+            ) from error
+        if body == b"\0":
+            return None
+        try:
+            entry = take_entry(body, 1, path)
+            link, _ = take_text(body, 1 + agent.FACTS.size)
+        except (Malformed, struct.error) as error:
+            raise session.broken(str(error)) from None
+        return entry._replace(link=link) if entry.kind is Kind.LINK else entry
+
+    def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
+        """The content of the wanted files, in the order asked for; see SourceTree.read."""
+        session = self._connected()
+        try:
+            yield from Reading(session, self._root, wanted, drops_cache=self._drops_cache).pieces()
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def close(self) -> None:
+        """End the session; may be called twice."""
+        if self._session is not None:
+            self._session.close()
+
+    def _connected(self) -> Conversation:
+        if self._session is None or self._session.is_over:
+            self._session = self._access.connect()
+        return self._session
+
+    def _blocks(self, session: Conversation) -> Iterator[bytes]:
+        """The blocks of one scan as they arrive, a few of them asked for ahead; OSError when the root is no folder."""
+        handle = session.new_handle()
+        arrived: deque[bytes] = deque()
+        failed: list[OSError] = []
+        session.send(agent.SCAN, handle, agent.packed(self._root), then=lambda _: None, fail=failed.append)
+        for _ in range(_BLOCKS_AHEAD):
+            session.send(agent.SCAN_NEXT, handle, then=arrived.append, fail=failed.append)
+        try:
+            while True:
+                while not arrived and not failed:
+                    session.pump()
+                if failed:
+                    raise failed[0]
+                block = arrived.popleft()
+                if block[:1] != b"\0":
+                    return
+                session.send(agent.SCAN_NEXT, handle, then=arrived.append, fail=failed.append)
+                yield block[1:]
+        finally:
+            session.let_go(handle)
+
+    def _unavailable(self, error: OSError) -> MigratorError:
+        reason = "it is not a folder" if error.errno == errno.ENOTDIR else sentence(error)
+        return EndpointUnavailable(
+            f"cannot read {self._named()}: {reason}",
+            hint=f"it must exist, and be readable and searchable for {self._access.account}",
+        )
+
+    def _named(self) -> str:
+        return f"the folder `{display(self._root)}` {self._access.where}"

@@ -1,0 +1,1 @@
+"""How we speak SSH: through the system's client or by ourselves, to whom, and what it means when that fails."""
