@@ -29,6 +29,9 @@ class Entry(NamedTuple):
     ctime_ns: int | None = None
     inode: int | None = None
     links: int | None = None
+    device: int | None = None  # which file system it lies on; the number may be another after a reboot
+    allocated: int | None = None  # bytes it takes on its disk: fewer than `size` when it has holes
+    xattrs: bytes | None = None  # extended attributes and ACLs as one text; b"" for none
 
 
 class Unreadable(NamedTuple):

@@ -20,8 +20,9 @@ _CLASSES = {state.value: state for state in Class}
 
 # The columns of an Entry, in its order; with the kind at the source, or the one that stands at the target.
 _FACTS = (_item.size, _item.mtime_ns, _item.mode, _item.uid, _item.gid, _item.link, _item.ctime_ns, _item.inode)
-ENTRY = (_item.path, _item.kind, *_FACTS, _item.links)
-ENTRY_AT_TARGET = (_item.path, _item.target_kind, *_FACTS, _item.links)
+_SEEN = (_item.links, _item.device, _item.allocated, _item.xattrs)
+ENTRY = (_item.path, _item.kind, *_FACTS, *_SEEN)
+ENTRY_AT_TARGET = (_item.path, _item.target_kind, *_FACTS, *_SEEN)
 
 Read = TypeVar("Read")
 

@@ -24,13 +24,14 @@ _QUESTION = 900
 
 _COPIED = """
     INSERT INTO item (
-        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, sha256, trust,
-        copied_seq, target_kind, state
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'acknowledged')
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated,
+        xattrs, sha256, trust, copied_seq, target_kind, state
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'acknowledged')
     ON CONFLICT (dataset, path) DO UPDATE SET
         kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
         uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
-        inode = excluded.inode, links = excluded.links, sha256 = excluded.sha256, trust = excluded.trust,
+        inode = excluded.inode, links = excluded.links, device = excluded.device, allocated = excluded.allocated,
+        xattrs = excluded.xattrs, sha256 = excluded.sha256, trust = excluded.trust,
         copied_seq = excluded.copied_seq, target_kind = excluded.target_kind, state = excluded.state,
         reason = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0, tries = 0
 """

@@ -14,7 +14,8 @@ _STAGE = (
     """
     CREATE TEMP TABLE block (
         place INTEGER PRIMARY KEY, dataset INTEGER, reason TEXT, path BLOB, kind TEXT, size INTEGER, mtime_ns INTEGER,
-        mode INTEGER, uid INTEGER, gid INTEGER, link BLOB, ctime_ns INTEGER, inode INTEGER, links INTEGER
+        mode INTEGER, uid INTEGER, gid INTEGER, link BLOB, ctime_ns INTEGER, inode INTEGER, links INTEGER,
+        device INTEGER, allocated INTEGER, xattrs BLOB
     )
     """,
     """
@@ -32,15 +33,17 @@ _STAGE = (
         item.path IS NULL AS is_new,
         (item.kind <> block.kind OR item.size <> block.size OR item.mtime_ns <> block.mtime_ns
             OR item.mode <> block.mode OR item.uid <> block.uid OR item.gid <> block.gid OR item.link IS NOT block.link
-            OR item.ctime_ns <> block.ctime_ns OR item.inode <> block.inode) IS TRUE AS is_changed
+            OR item.ctime_ns <> block.ctime_ns OR item.inode <> block.inode
+            OR item.xattrs <> block.xattrs) IS TRUE AS is_changed
     FROM block LEFT JOIN item ON item.dataset = block.dataset AND item.path = block.path
     """,
 )
 
 _FILL = """
     INSERT INTO temp.block (
-        place, dataset, reason, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        place, dataset, reason, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links,
+        device, allocated, xattrs
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _SEE = "INSERT OR IGNORE INTO temp.seen (scan, path) SELECT ?, path FROM temp.block"
@@ -54,16 +57,19 @@ _TO_CARRY = """
 # An item that fails keeps its reason until it was tried again; what is pending already is not written again.
 _TAKE_IN = """
     INSERT INTO item (
-        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, state, reason
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated,
+        xattrs, state, reason
     )
     SELECT
-        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, 'pending', 'not copied yet'
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated,
+        xattrs, 'pending', 'not copied yet'
     FROM temp.compared
     WHERE is_new OR is_changed OR is_gone OR state IN ('failed', 'vanished', 'excluded')
     ON CONFLICT (dataset, path) DO UPDATE SET
         kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
         uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
-        inode = excluded.inode, links = excluded.links, state = 'pending', sha256 = NULL, trust = NULL,
+        inode = excluded.inode, links = excluded.links, device = excluded.device, allocated = excluded.allocated,
+        xattrs = excluded.xattrs, state = 'pending', sha256 = NULL, trust = NULL,
         verified_seq = NULL, verified_by = NULL, is_gone = 0,
         reason = CASE
             WHEN item.state IN ('failed', 'vanished') THEN item.reason
@@ -74,15 +80,19 @@ _TAKE_IN = """
 
 _SET_APART = """
     INSERT INTO item (
-        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, state, reason
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated,
+        xattrs, state, reason
     )
-    SELECT dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, 'excluded', reason
+    SELECT
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated, xattrs,
+        'excluded', reason
     FROM temp.compared
     WHERE is_new OR is_changed OR is_gone OR state <> 'excluded' OR known_reason IS NOT reason
     ON CONFLICT (dataset, path) DO UPDATE SET
         kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
         uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
-        inode = excluded.inode, links = excluded.links, state = 'excluded', reason = excluded.reason, sha256 = NULL,
+        inode = excluded.inode, links = excluded.links, device = excluded.device, allocated = excluded.allocated,
+        xattrs = excluded.xattrs, state = 'excluded', reason = excluded.reason, sha256 = NULL,
         trust = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0
 """
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    and_,
     literal_column,
 )
 
@@ -122,7 +124,7 @@ refused_file = Table(
 JOURNAL_RECORDS = (recorded_plan, run, approval, refused_file)
 
 _of_application = MetaData()
-APPLICATION = Lineage("application", 0x6D67_4131, 1, _of_application)  # "mgA1"
+APPLICATION = Lineage("application", 0x6D67_4131, 2, _of_application)  # "mgA1"
 
 application_fact = _fact(_of_application)
 application_chain = _chain(_of_application)
@@ -211,6 +213,9 @@ item = Table(
     Column("ctime_ns", Integer),
     Column("inode", Integer),
     Column("links", Integer),
+    Column("device", Integer),
+    Column("allocated", Integer),
+    Column("xattrs", LargeBinary),
     Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("sha256", LargeBinary),
@@ -221,6 +226,7 @@ item = Table(
     Column("target_kind", Text),  # what we put at the target; None: nothing of ours is there
     Column("is_gone", Integer, nullable=False, server_default="0"),  # at the target, and no longer at the source
     Column("tries", Integer, nullable=False, server_default="0"),  # how often it was hot
+    Column("fingerprint", LargeBinary),  # of a folder, when all that is in it was last taken in
     sqlite_with_rowid=False,
 )
 # Few items are either; the indexes hold only those. Queries must say it in the same words to be answered by them.
@@ -228,6 +234,33 @@ IS_GONE = item.c.is_gone == literal_column("1")
 IS_REPLACED = item.c.target_kind != item.c.kind
 Index("item_gone", item.c.path, sqlite_where=IS_GONE)
 Index("item_replaced", item.c.path, sqlite_where=IS_REPLACED)
+# Files of which several names are part of the tree, perhaps.
+IS_LINKED = and_(item.c.links > literal_column("1"), item.c.kind == literal_column("'file'"))
+Index("item_linked", item.c.device, item.c.inode, item.c.path, sqlite_where=IS_LINKED)
+# A large file on its way in chunks: the version of the source that is copied, and where it grows at the target.
+large_file = Table(
+    "large_file",
+    _of_application,
+    Column("dataset", Integer, ForeignKey("dataset.id"), primary_key=True),
+    Column("path", LargeBinary, primary_key=True),
+    Column("temp_name", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("ctime_ns", Integer),
+    Column("inode", Integer),
+    sqlite_with_rowid=False,
+)
+# Chunks of it that are durable in the temp file.
+chunk = Table(
+    "chunk",
+    _of_application,
+    Column("dataset", Integer, primary_key=True),
+    Column("path", LargeBinary, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["dataset", "path"], ["large_file.dataset", "large_file.path"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
 foreign_entry = Table(
     "foreign_entry",
     _of_application,

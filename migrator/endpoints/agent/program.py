@@ -39,7 +39,8 @@ FILE, DIRECTORY, SYMLINK, SPECIAL = 0, 1, 2, 3
 FOLDER, ENTRY, UNREADABLE = 0, 1, 2  # records of a scan
 PART, WHOLE, CHANGED, VANISHED, BROKEN = 0, 1, 2, 3, 4  # records of a reading
 
-FACTS = struct.Struct(">BQqIIIqQI")  # kind, size, mtime, mode, uid, gid, ctime, inode, links; times in ns
+# kind, size, mtime, mode, uid, gid, ctime, inode, links, device, allocated; times in ns
+FACTS = struct.Struct(">BQqIIIqQIQQ")
 U32 = struct.Struct(">I")
 REQUEST = struct.Struct(">IBI")
 ANSWER = struct.Struct(">IB")
@@ -127,6 +128,8 @@ def facts_of(found):
         found.st_ctime_ns,
         found.st_ino,
         found.st_nlink,
+        found.st_dev,
+        found.st_blocks * 512 if kind == FILE else 0,
     )
 
 
@@ -677,7 +680,7 @@ class Writer:
         temp.is_synced = True  # its text lies in the inode, which the sync of its folder brings along
 
     def _complete(self, temp, facts):
-        _, size, mtime, mode, uid, gid, _, _, _ = facts
+        _, size, mtime, mode, uid, gid = facts[:6]
         if temp.written != size:
             raise OSError(errno.EINVAL, "%d bytes came of %d" % (temp.written, size))
         if self._keeps_owner:  # first, since a change of owner clears setuid and setgid
@@ -759,7 +762,7 @@ class Writer:
     # Folders, and what is removed
 
     def settle(self, path, facts):
-        _, _, mtime, mode, uid, gid, _, _, _ = facts
+        _, _, mtime, mode, uid, gid = facts[:6]
         self._folders.forget(path)  # what the path leads to now is settled, not what it led to once
         folder = self._reach(path)
         self._systems.watch(folder)

@@ -20,15 +20,24 @@ class Malformed(Exception):
 
 def facts_of(entry: Entry) -> bytes:
     """The facts of `entry` as a target's agent needs them."""
-    return agent.FACTS.pack(_NUMBERS[entry.kind], entry.size, entry.mtime_ns, entry.mode, entry.uid, entry.gid, 0, 0, 0)
+    return agent.FACTS.pack(
+        _NUMBERS[entry.kind], entry.size, entry.mtime_ns, entry.mode, entry.uid, entry.gid, 0, 0, 0, 0, 0
+    )
 
 
 def take_entry(body: bytes, at: int, path: bytes) -> Entry:
     """The entry whose facts stand at `at`; its link text is not among them."""
-    kind, size, mtime, mode, uid, gid, ctime, inode, links = agent.FACTS.unpack_from(body, at)
-    if kind >= len(_KINDS) or mode > 0o7777 or (size and kind != agent.FILE) or size >= 1 << 63 or inode >= 1 << 64:
+    kind, size, mtime, mode, uid, gid, ctime, inode, links, device, allocated = agent.FACTS.unpack_from(body, at)
+    if kind >= len(_KINDS) or mode > 0o7777 or (size and kind != agent.FILE) or max(size, allocated) >= 1 << 63:
         raise Malformed(f"impossible facts of `{display(path)}`")
-    return Entry(path, _KINDS[kind], size, mtime, mode, uid, gid, None, ctime, inode, links)
+    return Entry(
+        path, _KINDS[kind], size, mtime, mode, uid, gid, None, ctime, _signed(inode), links, _signed(device), allocated
+    )
+
+
+def _signed(number: int) -> int:
+    """A number of 64 bits as the journal can keep it; some file systems use all of them."""
+    return number - (1 << 64) if number >> 63 else number
 
 
 def take_text(body: bytes, at: int, most: int = _LONGEST_PATH_BYTES) -> tuple[bytes, int]:
