@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from migrator.domain.entries import Class, Entry, display
@@ -45,7 +45,7 @@ class Course:
 
         The folders that hold `entries` must be settled again afterwards.
         """
-        self.manifest.intended({entry.path for entry in entries}.union(*(folders_above(each.path) for each in entries)))
+        self.manifest.intended({entry.path for entry in entries} | all_folders_above(entries))
         self.will_change(entries)
 
     def will_change(self, entries: Sequence[Entry]) -> None:
@@ -129,3 +129,14 @@ def folders_above(path: bytes) -> Iterator[bytes]:
     while path:
         path = parent_of(path)
         yield path
+
+
+def all_folders_above(entries: Iterable[Entry]) -> set[bytes]:
+    """Every folder above one of the entries; each is looked at once, however many are in it."""
+    found: set[bytes] = set()
+    for entry in entries:
+        for folder in folders_above(entry.path):
+            if folder in found:
+                break
+            found.add(folder)
+    return found

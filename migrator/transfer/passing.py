@@ -13,7 +13,7 @@ from migrator.errors import SafetyStop
 from migrator.journal.manifest import Scan, ScanRecord
 from migrator.movers.errands import Errand, Errands
 from migrator.transfer.carrying import Removal, Settled, Settling, remove, settle
-from migrator.transfer.course import Course, folders_above, parent_of
+from migrator.transfer.course import Course, all_folders_above, parent_of
 from migrator.transfer.dispatch import Dispatch
 from migrator.transfer.landing import Carried, Stayed
 
@@ -216,7 +216,7 @@ def _settle(course: Course, blocked: Blocked) -> None:
     """Give folders their metadata, deepest first, after everything that would have moved their times."""
     # A folder that is only made now moves the time of the one above it, which may have been settled long ago.
     for block in course.manifest.pending_directories():
-        above = {folder for each in block for folder in folders_above(each.path)}
+        above = all_folders_above(block)
         course.manifest.intended(above.union(each.path for each in block))
         course.manifest.touched(above)
     for block in course.manifest.pending_directories():
