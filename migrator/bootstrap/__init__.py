@@ -1,10 +1,10 @@
 """The only place that builds real objects and joins them: one function a command, called by the command line."""
 
+from migrator.bootstrap.approving import Asked, approve, request, take_in
 from migrator.bootstrap.commands import (
     PreviewOptions,
     RunOptions,
     accept,
-    approve,
     doctor,
     dry_run,
     export,
@@ -19,6 +19,7 @@ from migrator.bootstrap.commands import (
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
+    "Asked",
     "PreviewOptions",
     "RunOptions",
     "Selection",
@@ -29,9 +30,11 @@ __all__ = [
     "export",
     "load",
     "preview",
+    "request",
     "roll_back",
     "run",
     "schema",
     "status",
+    "take_in",
     "verify",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from migrator import planfile
 from migrator.bootstrap.preview import Looking, accept_changes, look_ahead
 from migrator.bootstrap.selection import Selection, every_wave, the_wave
-from migrator.bootstrap.session import look_at, open_session, operator
+from migrator.bootstrap.session import look_at, open_session
 from migrator.domain.entries import Class, Item
 from migrator.domain.events import Event, OnEvent
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
@@ -19,10 +18,7 @@ from migrator.domain.reports import ApplicationReport, Finding, PlanReport, Wave
 from migrator.errors import UsageError
 from migrator.journal.application import ApplicationView
 from migrator.journal.folder import StateFolder
-from migrator.journal.inbox import post_approval
 from migrator.journal.journal import Journal
-from migrator.orchestration.gates import new_approval
-from migrator.orchestration.itinerary import has_gate
 from migrator.orchestration.journey import Halt, Journey
 from migrator.orchestration.reporting import sum_up
 from migrator.planning.doctor import examine
@@ -144,32 +140,6 @@ def status(plan: Plan, state: Path) -> WaveReport:
     journal = Journal.view(folder)
     reports = [look_at(plan, application, folder, journal) for application in plan.applications]
     return sum_up(plan, "status", reports)
-
-
-def approve(
-    plan: Plan,
-    gate: Gate,
-    selection: Selection,
-    state: Path,
-    *,
-    not_before: dt.datetime | None,
-    not_after: dt.datetime | None,
-) -> tuple[str, ...]:
-    """Record that the current user says yes to exactly this plan and gate; the applications approved."""
-    wave, applications = the_wave(plan, selection)
-    if not_after is not None and not_after <= dt.datetime.now(dt.UTC):
-        raise UsageError("the approval would be over already", hint="`--not-after` must lie in the future")
-    applications = tuple(application for application in applications if has_gate(application, gate))
-    if not applications:
-        raise UsageError(
-            f"nothing chosen of wave `{wave.name}` has a gate `{gate}`",
-            hint="`freeze` stands before a freeze hook, `switch-over` before a switch; `migrator plan` shows them",
-        )
-    folder = StateFolder(state, plan.migration)
-    folder.create()
-    for application in applications:
-        post_approval(folder, new_approval(plan, gate, application, operator(), not_before, not_after))
-    return tuple(application.name for application in applications)
 
 
 def export(plan: Plan, state: Path) -> Iterator[tuple[str, Item]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,10 +35,25 @@ class Validity:
     not_after: Annotated[str | None, typer.Option(metavar="TIME", help="It counts up to this moment.")] = None
 
 
-def approve(session: Session, plan: PlanFile, gate: GateName, chosen: Chosen, validity: Validity) -> int:
-    """Say yes at a gate. Recorded for the current user, and for exactly this plan."""
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How a signature comes about, where it is made."""
+
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Sign with this SSH key.")] = None
+    request: Annotated[Path | None, typer.Option(metavar="FILE", help="Write what is to be signed elsewhere.")] = None
+    take_in: Annotated[
+        Path | None, typer.Option("--import", metavar="FILE", help="Take in a request that was signed as FILE.sig.")
+    ] = None
+
+
+def approve(
+    session: Session, plan: PlanFile, gate: GateName, chosen: Chosen, validity: Validity, signing: Signing
+) -> int:
+    """Say yes at a gate. Recorded for the current user or a signer, and for exactly this plan."""
     from migrator import bootstrap
 
+    if sum(each is not None for each in (signing.key, signing.request, signing.take_in)) > 1:
+        raise UsageError("`--key`, `--request` and `--import` exclude each other", hint="say one of them")
     loaded = bootstrap.load(plan)
     not_before = moment(validity.not_before, loaded.timezone, "--not-before")
     not_after = moment(validity.not_after, loaded.timezone, "--not-after")
@@ -46,7 +62,16 @@ def approve(session: Session, plan: PlanFile, gate: GateName, chosen: Chosen, va
             "the approval would end before it begins", hint="`--not-after` must be later than `--not-before`"
         )
     selection = bootstrap.Selection(chosen.wave, chosen.application)
-    approved = bootstrap.approve(loaded, gate, selection, session.state, not_before=not_before, not_after=not_after)
+    asked = bootstrap.Asked(loaded, gate, selection, session.state, not_before, not_after)
+    if signing.request is not None:
+        name = bootstrap.request(asked, signing.request)
+        told = {"application": name, "gate": gate, "path": str(signing.request)}
+        session.screen.fact("approval.requested", told, f"{name}: sign `{signing.request}`, then `--import` it")
+        return 0
+    if signing.take_in is not None:
+        approved = bootstrap.take_in(asked, signing.take_in)
+    else:
+        approved = bootstrap.approve(asked, signing.key)
     for application in approved:
         session.screen.fact(
             "approval.recorded", {"application": application, "gate": gate}, f"{application}: gate `{gate}` approved"

@@ -66,6 +66,7 @@ class Item(NamedTuple):
     sha256: bytes | None
     verified_by: str | None
     reason: str | None
+    link: bytes | None = None
 
 
 def display(raw: bytes) -> str:

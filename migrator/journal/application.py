@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
+from migrator.domain.entries import Item
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt, Tally
 from migrator.errors import LocalFault
@@ -113,8 +115,8 @@ class ApplicationJournal:
             record(connection, CHAINED, tables.attempt, row)
         return number
 
-    def finish_attempt(self, attempt: int, phase: Phase, approval: str | None = None) -> None:
-        """Record that the step is done, the phase it led to, and the approval it used up, all at once.
+    def finish_attempt(self, attempt: int, phase: Phase, approvals: Sequence[str] = ()) -> None:
+        """Record that the step is done, the phase it led to, and the approvals it used up, all at once.
 
         Reaching `frozen` takes a fresh freeze number, and keeps the time of a freeze that already stood; `seeded` and
         what comes before it know no freeze.
@@ -122,7 +124,7 @@ class ApplicationJournal:
         with self._database.write() as connection:
             amend(connection, CHAINED, tables.attempt, attempt, ended_at=tables.now(), phase=phase.value)
             _move(connection, phase, f"attempt {attempt}")
-            if approval is not None:
+            for approval in approvals:
                 row: dict[str, Value] = {"id": approval, "attempt": attempt, "used_at": tables.now()}
                 record(connection, CHAINED, tables.used_approval, row)
 
@@ -136,6 +138,11 @@ class ApplicationJournal:
         """Record a transition that is no step's, with the freeze rules of `finish_attempt`."""
         with self._database.write() as connection:
             _move(connection, phase, why)
+
+    def items(self) -> Iterator[Item]:
+        """Every item that is not gone: datasets by name, items by path; nobody else writes meanwhile."""
+        with self._database.read() as connection:
+            yield from items.items(connection)
 
     def attempts(self, limit: int = 20) -> list[Attempt]:
         """The latest attempts, the newest first."""

@@ -16,6 +16,8 @@ from migrator.journal.folder import StateFolder, sync_directory, unreadable
 from migrator.journal.tables import moment_text
 
 _SUFFIX = ".json"
+_FORMAT = "approval-2"
+_FORMATS = frozenset({"approval-1", _FORMAT})  # the first had no signatures
 _LIMIT_BYTES = 64 * 1024
 _MOMENTS = ("approved_at", "not_before", "not_after")
 
@@ -32,6 +34,7 @@ class Approval(NamedTuple):
     not_before: dt.datetime | None
     not_after: dt.datetime | None
     manifest_root: str | None = None
+    signature: str | None = None  # an armoured SSH signature of its statement
 
     def holds_at(self, now: dt.datetime) -> bool:
         """Whether `now` lies within the approved time, its ends included."""
@@ -51,7 +54,7 @@ def post_approval(folder: StateFolder, approval: Approval) -> None:
     """Leave the approval in the inbox, durable on return; LocalFault when that fails. Needs no lock."""
     folder.create()
     moments = {name: moment and moment_text(moment) for name, moment in approval._asdict().items() if name in _MOMENTS}
-    content = json.dumps({"format": "approval-1", **approval._asdict(), **moments}, indent=2) + "\n"
+    content = json.dumps({"format": _FORMAT, **approval._asdict(), **moments}, indent=2) + "\n"
     name = f"{moment_text(approval.approved_at)}-{secrets.token_hex(8)}"
     draft = folder.inbox / f".{name}"
     try:
@@ -110,8 +113,8 @@ def _parse(content: bytes | None) -> Approval | Malformed:
 
 def _approval(found: Any) -> Approval:
     """The approval in parsed JSON; ValueError or TypeError when it is not one."""
-    if not isinstance(found, dict) or found.pop("format", None) != "approval-1":
-        raise ValueError("it does not say `format: approval-1`")
+    if not isinstance(found, dict) or found.pop("format", None) not in _FORMATS:
+        raise ValueError(f"it does not say `format: {_FORMAT}`")
     wrong = [name for name, value in found.items() if not isinstance(value, str | None)]
     if wrong:
         raise ValueError(f"`{wrong[0]}` is not text")

@@ -127,12 +127,12 @@ class Journal:
                 absorbed += refusal is None
         return absorbed
 
-    def approval(
+    def approvals(
         self, gate: Gate, application: str, plan_digest: str, now: dt.datetime, used: frozenset[str]
-    ) -> Approval | None:
-        """The first approval given for exactly this that holds now and is not in `used`.
+    ) -> list[Approval]:
+        """The approvals given for exactly this that hold now and are not in `used`, the oldest first.
 
-        A view finds those that still lie in the inbox as well.
+        A view finds those that still lie in the inbox as well. Signatures are not looked at.
         """
         query = select(tables.approval).order_by(tables.approval.c.approved_at, tables.approval.c.id)
         with self._read() as connection:
@@ -141,10 +141,7 @@ class Journal:
         if self._is_view:
             known += [found for _, found in waiting(self._folder) if isinstance(found, Approval)]
         wanted = (gate, application, plan_digest)
-        for each in known:
-            if each[1:4] == wanted and each.id not in used and each.holds_at(now):
-                return each
-        return None
+        return [each for each in known if each[1:4] == wanted and each.id not in used and each.holds_at(now)]
 
     def check_chain(self) -> list[str]:
         """What is wrong with the recorded history, in words; empty when it is sound."""

@@ -76,7 +76,7 @@ def _chain(metadata: MetaData) -> Table:
 
 
 _of_journal = MetaData()
-JOURNAL = Lineage("journal", 0x6D67_4A31, 1, _of_journal)  # "mgJ1"
+JOURNAL = Lineage("journal", 0x6D67_4A31, 2, _of_journal)  # "mgJ1"
 
 journal_fact = _fact(_of_journal)
 journal_chain = _chain(_of_journal)
@@ -112,6 +112,7 @@ approval = Table(
     Column("not_before", Moment),
     Column("not_after", Moment),
     Column("manifest_root", Text),
+    Column("signature", Text),
 )
 refused_file = Table(
     "refused_file",

@@ -12,7 +12,8 @@ from migrator.domain.entries import Class
 from migrator.domain.events import GateWaiting, StepEnded, StepStarted
 from migrator.domain.phases import Gate, Phase
 from migrator.errors import Refused, SourceMoved, exit_code_of
-from migrator.orchestration.gates import Gates
+from migrator.evidence.manifest_root import manifest_root
+from migrator.orchestration.gates import Gates, Question
 from migrator.orchestration.itinerary import (
     AGAIN,
     CATCH_UP,
@@ -121,9 +122,20 @@ class Journey:
         gate = gate_of(row, self.scene.application)
         if row.start is Phase.SWITCHING:
             return None  # it was open when the switch began; users may be half-way
-        if gate is None or self.gates.approval(gate, self.scene.application, self.scene.journal.used_approvals()):
+        if gate is None or self.gates.opened_by(self._question(gate)) is not None:
             return None
-        return Halt(f"waits for the approval of gate `{gate}`", gate)
+        demand = self._question(gate).demand
+        return Halt(f"waits for the approval of gate `{gate}`{demand.words}", gate)
+
+    def _question(self, gate: Gate) -> Question:
+        journal = self.scene.journal
+        return Question(
+            self.scene.plan,
+            self.scene.application,
+            gate,
+            journal.used_approvals(),
+            lambda: manifest_root(journal.items()),
+        )
 
     def _soak_left(self) -> Halt | None:
         since = self.scene.journal.reached_at(Phase.SWITCHED_OVER)
@@ -167,7 +179,7 @@ class Journey:
         """One recorded try: the journal knows of it before it begins, and of its phase the moment it is done."""
         journal, name, began = self.scene.journal, self.scene.application.name, time.monotonic()
         gate = gate_of(row, self.scene.application)
-        approval = self.gates.approval(gate, self.scene.application, journal.used_approvals()) if gate else None
+        approvals = (self.gates.opened_by(self._question(gate)) or ()) if gate else ()
         if row.writes:
             self.scene.hold_targets()
         attempt = journal.begin_attempt(self.run_id, row.step)
@@ -176,7 +188,7 @@ class Journey:
         error: BaseException | None = None
         try:
             row.act(self.scene)
-            journal.finish_attempt(attempt, row.end, approval)
+            journal.finish_attempt(attempt, row.end, approvals)
         except BaseException as failure:
             error = failure
             journal.fail_attempt(attempt, str(failure) or type(failure).__name__, exit_code_of(failure))

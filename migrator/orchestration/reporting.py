@@ -11,8 +11,10 @@ from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Tally, WaveReport
 from migrator.errors import EndpointUnavailable, MigratorError, exit_code_of, most_serious
+from migrator.evidence.manifest_root import manifest_root
 from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
+from migrator.orchestration.gates import Question, demand_of, opened_by
 from migrator.orchestration.itinerary import gate_of, next_row
 from migrator.orchestration.wave import Outcome
 
@@ -33,7 +35,7 @@ def report_on(
         wave=plan.wave_of(application.name).name,
         owner=application.owner,
         phase=phase,
-        waits_for=f"approval of gate `{gate}`" if gate is not None else None,
+        waits_for=None if gate is None else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}",
         gate=gate,
         frozen_for_seconds=frozen_for,
         last_attempt=attempts[0] if attempts else None,
@@ -50,9 +52,8 @@ def closed_gate(
     gate = gate_of(row, application) if row is not None else None
     if gate is None or journal is None or view is None or phase is Phase.SWITCHING:
         return None
-    now = dt.datetime.now(dt.UTC)
-    found = journal.approval(gate, application.name, plan.digest, now, view.used_approvals())
-    return gate if found is None else None
+    question = Question(plan, application, gate, view.used_approvals(), lambda: manifest_root(view.items()))
+    return gate if opened_by(question, journal) is None else None
 
 
 def with_outcome(report: ApplicationReport, outcome: Outcome) -> ApplicationReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.domain.plan import Application, Calendar, EndpointSpec, LaterSwitch, Owner, Plan, Wave
+from migrator.domain.plan import Application, Calendar, EndpointSpec, LaterSwitch, Plan, Wave
 
 _SENTENCE = "is not carried out yet"
 _STEPS = (
@@ -28,13 +28,11 @@ def not_carried_out(plan: Plan, application: Application) -> tuple[tuple[str, st
     The itinerary must not pass the step; only the step `fall-back` lies off the way of a run.
     """
     wave = plan.wave_of(application.name)
-    owner = next((each for each in plan.owners if each.key == application.owner), None)
     names = {place.endpoint for dataset in application.datasets for place in (dataset.source, dataset.target)}
     found = [
         *_of_calendar(plan.calendar),
         *_of_wave(wave),
         *(part for endpoint in plan.endpoints if endpoint.name in names for part in _of_endpoint(endpoint)),
-        *(_of_owner(owner) if owner else ()),
         *_of_application(application),
     ]
     sentences = ((step, f"{what} {_SENTENCE}") for step, what in found)
@@ -60,11 +58,6 @@ def _of_endpoint(endpoint: EndpointSpec) -> Iterator[tuple[str, str]]:
         yield "seed", f"endpoint `{endpoint.name}`: `limits.bandwidth`"
 
 
-def _of_owner(owner: Owner) -> Iterator[tuple[str, str]]:
-    if owner.approvers:
-        yield "switch-over", f"owner `{owner.key}`: a signature of `approvers`"
-
-
 def _of_application(application: Application) -> Iterator[tuple[str, str]]:
     later = [switch for switch in application.switches if isinstance(switch, LaterSwitch)]
     parts = [
@@ -75,8 +68,6 @@ def _of_application(application: Application) -> Iterator[tuple[str, str]]:
         ),
         *((True, "switch-over", f"the switch `{each.type}`") for each in later),
         *((True, "switch-over", f"the check `{check.type}`") for check in application.checks),
-        (application.two_person, "switch-over", "`two_person`"),
-        (application.approval != "standing", "switch-over", f"`approval: {application.approval}`"),
         *((True, "switch-over", f"the gate `{gate}`") for gate in application.gates),
         (application.on_failure != "hold", "switch-over", f"`on_failure: {application.on_failure}`"),
         (application.fall_back_source_write, "fall-back", "`fall_back`"),

@@ -287,7 +287,7 @@ def unprivileged() -> tuple[str, ...]:
 
 LOOK = """
 view, application = Journal.view(folder), ApplicationView.open(folder, "portail")
-print(view.recorded_plan().digest, view.approval(Gate.FREEZE, "portail", "digest", NOON, frozenset()).id,
+print(view.recorded_plan().digest, view.approvals(Gate.FREEZE, "portail", "digest", NOON, frozenset())[0].id,
     application.phase, application.tally().seen, len(list(application.items())), view.check_chain())
 """
 

@@ -68,7 +68,7 @@ def test_an_attempt_that_is_done_moves_the_phase(journal: ApplicationJournal) ->
     [begun] = journal.attempts()
     assert (begun.step, begun.run_id, begun.ended_at, begun.error) == ("seed", "run-1", None, None)
     assert journal.phase.value == "planned"
-    journal.finish_attempt(number, Phase.SEEDED, approval="yes-1")
+    journal.finish_attempt(number, Phase.SEEDED, approvals=["yes-1"])
     [done] = journal.attempts()
     assert done.ended_at is not None
     assert done.started_at <= done.ended_at
@@ -94,7 +94,7 @@ def test_the_newest_attempts_come_first(journal: ApplicationJournal) -> None:
 def test_an_approval_is_used_up_once(journal: ApplicationJournal) -> None:
     """Everything about a finished attempt is one transaction: what fails in it takes the rest along."""
     with pytest.raises(LookupError):
-        journal.finish_attempt(99, Phase.FROZEN, approval="yes-1")
+        journal.finish_attempt(99, Phase.FROZEN, approvals=["yes-1"])
     assert journal.phase.value == "planned"
     assert journal.used_approvals() == frozenset()
 
@@ -180,7 +180,7 @@ class TestView:
         assert view is not None
         with view:
             assert view.phase.value == "planned"
-            journal.finish_attempt(journal.begin_attempt("run-1", "freeze"), Phase.FROZEN, approval="yes-1")
+            journal.finish_attempt(journal.begin_attempt("run-1", "freeze"), Phase.FROZEN, approvals=["yes-1"])
             assert view.phase.value == "frozen"
             assert (view.freeze_seq, view.frozen_at) == (journal.freeze_seq, journal.frozen_at)
             assert view.attempts() == journal.attempts()

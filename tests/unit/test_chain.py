@@ -30,7 +30,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> StateFolder:
     (folder.inbox / "odd.json").write_text("{")
     journal.absorb_inbox()
     with ApplicationJournal.open(folder, "portail") as application:
-        application.finish_attempt(application.begin_attempt("run-1", "freeze"), Phase.FROZEN, approval="yes-1")
+        application.finish_attempt(application.begin_attempt("run-1", "freeze"), Phase.FROZEN, approvals=["yes-1"])
         application.fail_attempt(application.begin_attempt("run-1", "final-sync"), "no", 3)
         application.confirm(application.intend("freeze", "apply"), "in place")
         application.intend("switch 1", "apply")

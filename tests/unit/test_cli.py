@@ -17,7 +17,7 @@ import pytest
 
 import migrator
 from migrator.__main__ import main
-from migrator.bootstrap import PreviewOptions, RunOptions, Selection
+from migrator.bootstrap import Asked, PreviewOptions, RunOptions, Selection
 from migrator.cli.app import COMMANDS
 from migrator.cli.later import LATER
 from migrator.domain.entries import Class, Item, Kind
@@ -47,7 +47,7 @@ class Bootstrap(types.ModuleType):
 
     def __init__(self) -> None:
         super().__init__("migrator.bootstrap")
-        vars(self).update(Selection=Selection, RunOptions=RunOptions, PreviewOptions=PreviewOptions)
+        vars(self).update(Asked=Asked, Selection=Selection, RunOptions=RunOptions, PreviewOptions=PreviewOptions)
         self.calls: list[tuple[Any, ...]] = []
         self.error: BaseException | None = None
         self.code = 0
@@ -91,8 +91,8 @@ class Bootstrap(types.ModuleType):
     def status(self, plan: Any, state: Path) -> WaveReport:
         return self._call("status", state)
 
-    def approve(self, plan: Any, gate: Gate, selection: Selection, state: Path, **when: Any) -> tuple[str, ...]:
-        self._call("approve", gate, selection, state, when)
+    def approve(self, asked: Asked, key: Path | None) -> tuple[str, ...]:
+        self._call("approve", asked, key)
         return ("portal",)
 
     def export(self, plan: Any, state: Path) -> Iterator[tuple[str, Item]]:
@@ -165,10 +165,10 @@ def test_an_approval_knows_its_gate_and_its_time_in_the_plan_s_zone(
 ) -> None:
     times = ["--not-before", "2018-07-07T22:00", "--not-after", "2018-07-08T06:00+00:00"]
     assert main(["approve", "p.yaml", "switch-over", "--wave", "july", *times]) == 0
-    _, gate, selection, _, when = bootstrap.calls[-1]
-    assert (gate, selection) == (Gate.SWITCH_OVER, Selection("july"))
-    assert when["not_before"] == dt.datetime(2018, 7, 7, 22, tzinfo=ZoneInfo("Europe/Paris"))
-    assert when["not_after"] == dt.datetime(2018, 7, 8, 6, tzinfo=dt.UTC)
+    _, asked, key = bootstrap.calls[-1]
+    assert (asked.gate, asked.selection, key) == (Gate.SWITCH_OVER, Selection("july"), None)
+    assert asked.not_before == dt.datetime(2018, 7, 7, 22, tzinfo=ZoneInfo("Europe/Paris"))
+    assert asked.not_after == dt.datetime(2018, 7, 8, 6, tzinfo=dt.UTC)
     assert capsys.readouterr().out == "portal: gate `switch-over` approved\n"
 
 
@@ -190,7 +190,8 @@ def test_an_approval_knows_its_gate_and_its_time_in_the_plan_s_zone(
         ),
         ("run p.yaml --saved x", "no such option: --saved", "hint"),
         ("plan p.yaml --out x", "no such option: --out", "hint"),
-        ("approve p.yaml freeze --key x", "no such option: --key", "hint"),
+        ("approve p.yaml freeze --kay x", "no such option: --kay", "did you mean `--key`?"),
+        ("approve p.yaml freeze --key x --import y", "exclude each other", "one of them"),
     ],
 )
 def test_wrong_usage_has_an_error_and_a_hint(

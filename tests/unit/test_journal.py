@@ -30,7 +30,7 @@ def journal(folder: StateFolder) -> Journal:
 
 
 def found(journal: Journal, now: dt.datetime = NOON, used: frozenset[str] = frozenset()) -> str | None:
-    approval = journal.approval(Gate.FREEZE, "portail", "digest", now, used)
+    approval = next(iter(journal.approvals(Gate.FREEZE, "portail", "digest", now, used)), None)
     return None if approval is None else approval.id
 
 
@@ -69,10 +69,10 @@ def test_run_ids_are_unique_and_sort_by_time(journal: Journal) -> None:
 
 def test_an_approval_holds_for_exactly_what_it_says(journal: Journal) -> None:
     journal.approve(yes())
-    assert journal.approval(Gate.FREEZE, "portail", "digest", NOON, frozenset()) == yes()
-    assert journal.approval(Gate.SWITCH_OVER, "portail", "digest", NOON, frozenset()) is None
-    assert journal.approval(Gate.FREEZE, "other", "digest", NOON, frozenset()) is None
-    assert journal.approval(Gate.FREEZE, "portail", "changed", NOON, frozenset()) is None
+    assert journal.approvals(Gate.FREEZE, "portail", "digest", NOON, frozenset()) == [yes()]
+    assert journal.approvals(Gate.SWITCH_OVER, "portail", "digest", NOON, frozenset()) == []
+    assert journal.approvals(Gate.FREEZE, "other", "digest", NOON, frozenset()) == []
+    assert journal.approvals(Gate.FREEZE, "portail", "changed", NOON, frozenset()) == []
 
 
 def test_an_approval_that_was_used_does_not_count_again(journal: Journal) -> None:
@@ -110,10 +110,10 @@ class TestInbox:
         post_approval(folder, approval)
         view = Journal.view(folder)
         assert view is not None
-        assert view.approval(Gate.FREEZE, "portail", "digest", NOON, frozenset()) == approval
+        assert view.approvals(Gate.FREEZE, "portail", "digest", NOON, frozenset()) == [approval]
         assert found(journal) is None
         assert journal.absorb_inbox() == 1
-        assert journal.approval(Gate.FREEZE, "portail", "digest", NOON, frozenset()) == approval
+        assert journal.approvals(Gate.FREEZE, "portail", "digest", NOON, frozenset()) == [approval]
         assert os.listdir(folder.inbox) == ["refused"]
         assert journal.absorb_inbox() == 0
         assert journal.check_chain() == []
@@ -137,7 +137,7 @@ class TestInbox:
         post_approval(folder, yes(approved_by="Mallory"))
         assert journal.absorb_inbox() == 0
         assert len(os.listdir(folder.refused)) == 1
-        approval = journal.approval(Gate.FREEZE, "portail", "digest", NOON, frozenset())
+        (approval,) = journal.approvals(Gate.FREEZE, "portail", "digest", NOON, frozenset())
         assert approval is not None
         assert approval.approved_by == "Ada"
 

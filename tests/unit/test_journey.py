@@ -61,7 +61,7 @@ class Trip:
 
     def approve(self, gate: Gate, not_after: dt.datetime | None = None) -> None:
         (portail,) = self.plan.applications
-        Journal.open(self.state).approve(new_approval(self.plan, gate, portail, "Ada", None, not_after))
+        Journal.open(self.state).approve(new_approval(self.plan, gate, portail, "Ada", (None, not_after)))
 
     def stand_in(self, row: Row) -> Row:
         """The same row, with a step that only writes its name down."""

@@ -86,7 +86,7 @@ def test_an_approval_that_holds_opens_the_gate_and_another_does_not(plan: Plan, 
     journal.approve(new_approval(plan, Gate.FREEZE, second, "Ada"))
     journal.approve(new_approval(plan, Gate.SWITCH_OVER, first, "Ada"))
     journal.approve(new_approval(replace(plan, digest="0"), Gate.FREEZE, first, "Ada"))
-    journal.approve(new_approval(plan, Gate.FREEZE, first, "Ada", not_after=yesterday))
+    journal.approve(new_approval(plan, Gate.FREEZE, first, "Ada", (None, yesterday)))
     assert report(plan, state).gate is Gate.FREEZE
     journal.approve(new_approval(plan, Gate.FREEZE, first, "Ada"))
     assert report(plan, state).gate is None

@@ -21,7 +21,7 @@ MAY_WRITE = {
     "journal": "the state folder",
     "demo": "a provider of our own in a folder of its own",
     "cli": "`--out FILE`",
-    "bootstrap.py": "the state folder",
+    "bootstrap/approving.py": "`approve --request FILE`",
     "__main__.py": "the traceback of a bug, in a log",
 }
 WRITING_OS_CALLS = frozenset({

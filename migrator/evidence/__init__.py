@@ -1,0 +1,1 @@
+"""What others can check: who approved what, and what exactly was moved."""
