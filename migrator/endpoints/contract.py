@@ -6,7 +6,7 @@ is never written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -33,6 +33,7 @@ class Abilities(NamedTuple):
     peer: str  # what answers there, for people: "OpenSSH_9.2p1", "this machine"
     keeps: frozenset[str]  # of mode, times, owner, hardlinks, xattrs, acls, holes, setid
     sees_ctime: bool
+    hashes: bool  # whether bytes can be hashed where they are
     can_run: bool  # whether commands can be run there
     syncs_directories: bool  # False: "acknowledged" is all that can be claimed before verify
 
@@ -71,6 +72,119 @@ class Piece(NamedTuple):
         return self.found is not None or self.problem is not None
 
 
+class Digest(NamedTuple):
+    """What hashing one file brought; either `found` (as it was after its last byte was read) or `problem`.
+
+    `sha256` is of the whole content, `blocks` of each HASH_BLOCK bytes of it where that was asked for. A Digest with
+    neither `found` nor `problem` only tells of progress: `read_bytes` more were read of the file under way.
+    """
+
+    entry: Entry  # as it was asked for
+    read_bytes: int
+    found: Entry | None = None
+    sha256: bytes = b""
+    blocks: tuple[bytes, ...] = ()
+    problem: Problem | None = None
+    reason: str = ""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more comes of this file."""
+        return self.found is not None or self.problem is not None
+
+
+class Extent(NamedTuple):
+    """A stretch of a file, in bytes."""
+
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """The first byte behind it."""
+        return self.offset + self.length
+
+
+class Span(NamedTuple):
+    """Content of a file, and where it belongs."""
+
+    offset: int
+    data: bytes
+
+
+class Checked(NamedTuple):
+    """What a look at a file under way found: the file as it still is, or the problem with it."""
+
+    found: Entry | None
+    problem: Problem | None = None
+    reason: str = ""
+
+
+# The unit in which parts of files are compared; a digest of it is its SHA-256.
+HASH_BLOCK = 1 << 20
+
+
+class RangeReader(Protocol):
+    """One file of a source, open to be read in parts; the same file until it is closed."""
+
+    @property
+    def found(self) -> Entry:
+        """The file as it was when it was opened."""
+
+    def extents(self) -> Sequence[Extent]:
+        """Where it has data, in order; one extent where the lane cannot tell holes."""
+
+    def read(self, chunks: Iterable[Sequence[Extent]]) -> Iterator[Span | Checked]:
+        """The content of each chunk in order, and after each what a look at the file found then.
+
+        Requests for the next chunks are under way meanwhile. After a problem nothing more comes.
+        """
+
+    def ask_digests(self, extent: Extent) -> Callable[[], Sequence[bytes]]:
+        """Have each HASH_BLOCK of the extent hashed; the answer is waited for only when it is called for."""
+
+    def check(self) -> Checked:
+        """Whether it still is the file that was opened, unchanged since, at the path that was asked for."""
+
+    def close(self) -> None:
+        """Let go; may be called twice."""
+
+
+class LargeWriter(Protocol):
+    """One large file at a target that grows under its temp name; several writers may write parts of it at once.
+
+    A full or failing disk raises as with Writer; OSError is this file's own problem.
+    """
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing of it was there before."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put content at its place; may be under way still when this returns."""
+
+    def copy_old(self, extent: Extent) -> None:
+        """Take content over from the file that has the final name now."""
+
+    def ask_old_digests(self, extent: Extent) -> Callable[[], Sequence[bytes]]:
+        """Have the blocks of the file that has the final name now hashed; fewer come where it is shorter."""
+
+    def ask_digests(self, extent: Extent) -> Callable[[], Sequence[bytes]]:
+        """Have each HASH_BLOCK of what was written hashed, read again as far as the lane allows."""
+
+    def sync(self) -> None:
+        """Return when all that was written is durable, as far as the lane can tell."""
+
+    def finish(self, entry: Entry) -> Landed:
+        """Set what is kept of `entry`, and give the file its final name, durably."""
+
+    def discard(self) -> None:
+        """Remove the temp file."""
+
+    def close(self) -> None:
+        """Let go; the temp file stays. May be called twice."""
+
+
 class SourceTree(Protocol):
     """The tree below one root, to be read. Not safe for use from two threads at once."""
 
@@ -97,6 +211,12 @@ class SourceTree(Protocol):
         than the file's own size is FAILED with "short read A of B"; more is FAILED as well. Only the connection
         itself failing raises.
         """
+
+    def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
+        """The SHA-256 of the wanted files, in the order asked for, by the rules of `read`; hashed there if can be."""
+
+    def ranges(self, entry: Entry) -> RangeReader | Checked:
+        """The file at `entry.path`, open to be read in parts; the problem where it cannot be opened."""
 
     def close(self) -> None:
         """Let go of whatever the tree holds; may be called twice."""
@@ -166,8 +286,17 @@ class TargetTree(SourceTree, Protocol):
     def writer(self, keep: frozenset[str]) -> Writer:
         """The confined writer; `keep` is what it must preserve (words as in the plan)."""
 
-    def sweep(self) -> int:
-        """Remove temp files of ours that an interrupted run left anywhere below the root; how many."""
+    def large(self, entry: Entry, temp_name: bytes, keep: frozenset[str], *, makes: bool) -> LargeWriter:
+        """The large file `entry.path` as it grows under `temp_name`; made, with its room taken, if it is missing.
+
+        Without `makes` a missing temp file is an OSError, and so is whatever stands in its way.
+        """
+
+    def sweep(self, spare: Collection[bytes] = ()) -> int:
+        """Remove temp files of ours that an interrupted run left anywhere below the root; how many.
+
+        Temp names in `spare` stay: large files that are to go on growing.
+        """
 
     def space(self) -> Space | None:
         """What is left below the root; None where the lane cannot tell."""

@@ -11,7 +11,7 @@ from migrator.endpoints.contract import Abilities, Space
 from migrator.planning.order import by_needs
 from migrator.planning.preflight import Facts, examine
 
-LOCAL = Abilities("local", "this machine", frozenset({"mode", "times", "owner", "setid"}), True, True, True)
+LOCAL = Abilities("local", "this machine", frozenset({"mode", "times", "owner", "setid"}), True, True, True, True)
 EVERYTHING = LOCAL._replace(keeps=LOCAL.keeps | {"hardlinks", "xattrs", "acls", "holes"})
 DATASET = Dataset("files", Location("old", b"/var/www"), Location("new", b"/srv"))
 FACTS = Facts(

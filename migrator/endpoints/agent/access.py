@@ -84,6 +84,7 @@ class FarAccess:
             peer=f"{self._connector.peer}, Python {self._version}",
             keeps=KEPT_BY_AGENT,
             sees_ctime=True,
+            hashes=True,
             can_run=True,
             syncs_directories=True,
         )

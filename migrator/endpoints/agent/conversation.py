@@ -39,6 +39,10 @@ class Conversation(ABC):
         """Queue a request; `then` or `fail` is called with its answer, now or later."""
 
     @abstractmethod
+    def flush(self) -> None:
+        """See that requests under way leave, without waiting for anything."""
+
+    @abstractmethod
     def pump(self) -> None:
         """Wait until at least one request was answered; one at least must be under way."""
 

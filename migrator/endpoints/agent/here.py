@@ -39,6 +39,9 @@ class HereConversation(Conversation):
         words = agent.Body(body[4:]).text().decode("utf-8", "replace")
         fail((DiskFault if status == agent.DISK_FAULT else OSError)(number or errno.EIO, words))
 
+    def flush(self) -> None:
+        """Nothing is ever under way."""
+
     def pump(self) -> None:
         """There is nothing to wait for."""
         raise RuntimeError("waiting for an answer although nothing was asked")
@@ -62,6 +65,7 @@ class HereAccess:
             peer="this machine",
             keeps=KEPT_BY_AGENT,
             sees_ctime=True,
+            hashes=True,
             can_run=True,
             syncs_directories=True,
         )

@@ -14,6 +14,7 @@ Numbers are big-endian; `bytes` are u32 length and content; paths are relative t
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import platform
 import re
@@ -29,17 +30,26 @@ BLOCK_ENTRIES = 1000
 BLOCK_BYTES = 512 << 10
 PIECE_BYTES = 256 << 10
 REPLY_BYTES = 512 << 10
+HASH_BLOCK = 1 << 20
+PROGRESS_BYTES = 64 << 20
+SMALLEST_HOLE = 64 << 10
+MOST_EXTENTS = 100000
 
 OK, FAILED, DISK_FAULT = 0, 1, 2
 (CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT) = range(1, 8)
 (WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK) = range(20, 31)
 (MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK) = range(40, 46)
+(PART_OPEN, PART_EXTENTS, PART_READ, PART_HASH, PART_CHECK) = range(50, 55)
+(LARGE, LARGE_WRITE, LARGE_COPY, LARGE_HASH, LARGE_HASH_OLD, LARGE_SYNC, LARGE_FINISH, LARGE_DISCARD) = range(60, 68)
+(DIGEST, DIGEST_PUT, DIGEST_NEXT) = range(70, 73)
 
 FILE, DIRECTORY, SYMLINK, SPECIAL = 0, 1, 2, 3
 FOLDER, ENTRY, UNREADABLE = 0, 1, 2  # records of a scan
 PART, WHOLE, CHANGED, VANISHED, BROKEN = 0, 1, 2, 3, 4  # records of a reading
+PROGRESS, HASHED = 5, 6  # records of a hashing, beside these
 
 # kind, size, mtime, mode, uid, gid, ctime, inode, links, device, allocated; times in ns
+EXTENT = struct.Struct(">QQ")  # offset, length
 FACTS = struct.Struct(">BQqIIIqQIQQ")
 U32 = struct.Struct(">I")
 REQUEST = struct.Struct(">IBI")
@@ -89,6 +99,11 @@ class Body:
             raise ValueError("a request that is cut short")
         self.at += length
         return found
+
+    def u64(self) -> int:
+        number: int = struct.unpack_from(">Q", self.data, self.at)[0]
+        self.at += 8
+        return number
 
     def facts(self):
         found = FACTS.unpack_from(self.data, self.at)
@@ -403,7 +418,7 @@ class Reading:
             if self._pieces is None:
                 if not self._wanted:
                     break
-                self._pieces = self._read(*self._wanted.popleft())
+                self._pieces = self.pieces(*self._wanted.popleft())
             record = next(self._pieces, None)
             if record is None:
                 self._pieces = None
@@ -417,11 +432,16 @@ class Reading:
             self._pieces.close()
         self._folders.close()
 
-    def _read(self, path, uid):
+    def take(self):
+        """The next file that is wanted; None when there is none."""
+        return self._wanted.popleft() if self._wanted else None
+
+    def pieces(self, path, uid):
+        """Records of one file, each with its content beside it."""
         folder_path, _, name = path.rpartition(b"/")
         try:
             folder_fd = self._folder(folder_path)
-            fd = self._open(name, folder_fd, uid)
+            fd = open_to_read(name, folder_fd, self._user in (0, uid))
         except OSError as error:
             yield not_opened(error), b""
             return
@@ -485,14 +505,174 @@ class Reading:
         self._files_left -= 1
         return self._folders.open(path)[0]
 
-    def _open(self, name, folder_fd, uid):
-        if self._user in (0, uid):
+
+class Part:
+    """One file of a source, to be read in parts: the same file from its opening to its closing."""
+
+    def __init__(self, root, path, uid, drops_cache):
+        check_path(path)
+        folder_path, _, self._name = path.rpartition(b"/")
+        self._folders = Folders(root)
+        self._fd = -1
+        try:
+            self._folder_fd = self._folders.open(folder_path)[0]
+            self._fd = open_to_read(self._name, self._folder_fd, os.geteuid() in (0, uid))
+            self._before = os.fstat(self._fd)
+            if not stat.S_ISREG(self._before.st_mode):
+                raise OSError(errno.ESTALE, "it is no longer a file")
+            if drops_cache:
+                os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError:
+            self.close()
+            raise
+
+    def facts(self):
+        return facts_of(self._before)
+
+    def extents(self):
+        return b"".join(EXTENT.pack(*each) for each in extents_of(self._fd, self._before))
+
+    def read(self, offset, length):
+        return read_at(self._fd, offset, length)
+
+    def hash(self, offset, length):
+        return block_digests(self._fd, offset, length)
+
+    def check(self):
+        """The verdict on all that was read since the opening, as a record of a reading without content."""
+        try:
+            now = os.fstat(self._fd)
+            there = os.stat(self._name, dir_fd=self._folder_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return ended(CHANGED, b"it was removed while it was read")
+        if identity(now) != identity(self._before) or identity(there) != identity(self._before):
+            return ended(CHANGED, b"it changed while it was read")
+        return b"%c%s" % (WHOLE, facts_of(there))
+
+    def close(self):
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._folders.close()
+
+
+def open_to_read(name, folder_fd, is_ours):
+    if is_ours:
+        try:
+            return os.open(name, READ_FLAGS | os.O_NOATIME, dir_fd=folder_fd)
+        except OSError as error:
+            if error.errno != errno.EPERM:
+                raise
+    return os.open(name, READ_FLAGS, dir_fd=folder_fd)
+
+
+def extents_of(fd, found):
+    """Where the file has data; holes of less than SMALLEST_HOLE count as such."""
+    size = found.st_size
+    if found.st_blocks * 512 >= size:
+        return [(0, size)] if size else []
+    extents = []
+    at = 0
+    try:
+        while at < size:
             try:
-                return os.open(name, READ_FLAGS | os.O_NOATIME, dir_fd=folder_fd)
+                start = os.lseek(fd, at, os.SEEK_DATA)
             except OSError as error:
-                if error.errno != errno.EPERM:
-                    raise
-        return os.open(name, READ_FLAGS, dir_fd=folder_fd)
+                if error.errno == errno.ENXIO:  # a hole up to the end
+                    break
+                raise
+            end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+            if extents and start - sum(extents[-1]) < SMALLEST_HOLE:
+                extents[-1] = (extents[-1][0], end - extents[-1][0])
+            else:
+                extents.append((start, end - start))
+            if len(extents) > MOST_EXTENTS:
+                return [(0, size)]
+            at = end
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that does not tell
+            return [(0, size)]
+        raise
+    return extents
+
+
+def read_at(fd, offset, length):
+    """The bytes there; fewer only at the end of the file."""
+    data = os.pread(fd, length, offset)
+    while data and len(data) < length:
+        more = os.pread(fd, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def block_digests(fd, offset, length):
+    """SHA-256 of each block of HASH_BLOCK bytes, the last one perhaps shorter, up to the end of the file."""
+    digests = []
+    for start in range(offset, offset + length, HASH_BLOCK):
+        data = read_at(fd, start, min(HASH_BLOCK, offset + length - start))
+        if not data:
+            break
+        digests.append(hashlib.sha256(data).digest())
+    return b"".join(digests)
+
+
+class Digesting:
+    """Files in the order asked for, hashed where they are."""
+
+    def __init__(self, root, drops_cache, with_blocks):
+        self._reading = Reading(root, drops_cache)
+        self._with_blocks = with_blocks
+        self.put = self._reading.put
+        self._current = None
+
+    def next(self):
+        """As many records as fit; at least one, which may tell of progress, as long as files are wanted."""
+        out = bytearray()
+        while len(out) < REPLY_BYTES:
+            if self._current is None:
+                wanted = self._reading.take()
+                if wanted is None:
+                    break
+                self._current = self._hash(*wanted)
+            record = next(self._current, None)
+            if record is None:
+                self._current = None
+                continue
+            out += record
+            if record[0] == PROGRESS:
+                break  # so that whoever waits hears of it
+        return bytes(out)
+
+    def close(self):
+        if self._current is not None:
+            self._current.close()
+        self._reading.close()
+
+    def _hash(self, path, uid):
+        digest = hashlib.sha256()
+        blocks = []
+        rest = b""
+        silent = 0
+        for head, data in self._reading.pieces(path, uid):
+            digest.update(data)
+            if self._with_blocks:
+                rest += data
+                while len(rest) >= HASH_BLOCK:
+                    blocks.append(hashlib.sha256(rest[:HASH_BLOCK]).digest())
+                    rest = rest[HASH_BLOCK:]
+            if head[0] == PART:
+                silent += len(data)
+                if silent >= PROGRESS_BYTES:
+                    yield b"%c%s" % (PROGRESS, struct.pack(">Q", silent))
+                    silent = 0
+            elif head[0] == WHOLE:
+                if rest:
+                    blocks.append(hashlib.sha256(rest).digest())
+                yield b"%c%s%s%s" % (HASHED, head[1:], digest.digest(), packed(b"".join(blocks)))
+            else:
+                yield head
 
 
 def identity(found):
@@ -680,20 +860,25 @@ class Writer:
         temp.is_synced = True  # its text lies in the inode, which the sync of its folder brings along
 
     def _complete(self, temp, facts):
-        _, size, mtime, mode, uid, gid = facts[:6]
+        size = facts[1]
         if temp.written != size:
             raise OSError(errno.EINVAL, "%d bytes came of %d" % (temp.written, size))
-        if self._keeps_owner:  # first, since a change of owner clears setuid and setgid
-            os.fchown(temp.fd, uid, gid)
-        if self._keeps_mode:
-            os.fchmod(temp.fd, mode & self._mask)
-        if self._keeps_times:
-            os.utime(temp.fd, ns=(mtime, mtime))
+        self._dress(temp.fd, facts)
         if not self._systems.watches(temp.device):
             os.fsync(temp.fd)
             temp.is_synced = True
         if temp.is_synced or len(self._group) > FEW:
             temp.close()
+
+    def _dress(self, fd, facts):
+        """Owner, mode and times of an open file."""
+        mtime, mode, uid, gid = facts[2:6]
+        if self._keeps_owner:  # first, since a change of owner clears setuid and setgid
+            os.fchown(fd, uid, gid)
+        if self._keeps_mode:
+            os.fchmod(fd, mode & self._mask)
+        if self._keeps_times:
+            os.utime(fd, ns=(mtime, mtime))
 
     def _sync_data(self, group):
         waiting = [temp for temp in group if temp.problem is None and not temp.is_synced]
@@ -903,6 +1088,135 @@ class Writer:
                 os.close(fd)
 
 
+class LargeWriter(Writer):
+    """One large file that grows under its temp name, part by part, perhaps by several writers at once."""
+
+    def __init__(self, root, keeps, path, temp_name, size, makes, is_sparse):
+        Writer.__init__(self, root, *keeps)
+        self.is_new = False
+        self._old_fd = -1
+        self._large = Temp(path, temp_name)
+        try:
+            self._within(self._large.folder, lambda folder: self._open_temp(folder, makes))
+            if self.is_new or os.fstat(self._large.fd).st_size != size:
+                allocate(self._large.fd, size, is_sparse)
+        except OSError as error:
+            self._let_go()
+            if error.errno in DISK_FAULTS:
+                raise Fault(error)
+            raise
+
+    def write(self, offset, data):
+        view = memoryview(data)
+        while view:
+            written = self._on_disk(lambda: os.pwrite(self._large.fd, view, offset))
+            view = view[written:]
+            offset += written
+
+    def copy_old(self, offset, length):
+        """Take over what the file has that stands there now."""
+        old_fd = self._old()
+        while length:
+            data = read_at(old_fd, offset, min(length, HASH_BLOCK))
+            if not data:
+                raise OSError(errno.ESTALE, "the old version is shorter than it was")
+            self.write(offset, data)
+            offset += len(data)
+            length -= len(data)
+
+    def hash(self, offset, length):
+        return block_digests(self._large.fd, offset, length)
+
+    def hash_old(self, offset, length):
+        """Digests of what stands there now; none where no file does."""
+        try:
+            return block_digests(self._old(), offset, length)
+        except OSError:
+            return b""
+
+    def sync(self):
+        self._on_disk(lambda: os.fdatasync(self._large.fd))
+
+    def finish(self, facts):
+        """Give the file what is kept of the facts, and its name, durably; a reason, empty where all went well."""
+        temp = self._large
+        try:
+            if os.fstat(temp.fd).st_size != facts[1]:
+                raise OSError(errno.EINVAL, "it does not have the size that was announced")
+            self._dress(temp.fd, facts)
+            self._on_disk(lambda: os.fsync(temp.fd))
+            folder = self._folders.confirm(temp.folder)
+            self._within(temp.folder, lambda folder: rename_in(temp, folder))
+            self._touched[temp.folder] = folder[1]
+        except OSError as error:
+            self.discard()
+            return sentence(error)
+        try:
+            self._sync_names()
+        except OSError as error:
+            return b"in place, but not durable: " + sentence(error)
+        return b""
+
+    def discard(self):
+        self._discard(self._large)
+
+    def close(self):
+        """Whatever was written stays under its temp name: the next run goes on with it."""
+        self._let_go()
+
+    def _open_temp(self, folder, makes):
+        self._systems.watch(folder)
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        temp = self._large
+        try:
+            temp.fd = os.open(temp.temp_name, flags | os.O_NONBLOCK, dir_fd=folder[0])
+        except FileNotFoundError:
+            if not makes:
+                raise OSError(errno.ESTALE, "its temp file is gone")
+            temp.fd = os.open(temp.temp_name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder[0])
+            self.is_new = True
+        found = os.fstat(temp.fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.geteuid():
+            raise OSError(errno.EEXIST, "something that is not ours has its temp name")
+
+    def _old(self):
+        if self._old_fd < 0:
+            folder = self._folders.open(self._large.folder)
+            self._old_fd = os.open(self._large.name, READ_FLAGS, dir_fd=folder[0])
+            if not stat.S_ISREG(os.fstat(self._old_fd).st_mode):
+                raise OSError(errno.ESTALE, "the old version is no file any more")
+        return self._old_fd
+
+    def _on_disk(self, act):
+        try:
+            return act()
+        except OSError as error:
+            if error.errno in DISK_FAULTS:
+                raise Fault(error)
+            raise
+
+    def _let_go(self):
+        self._large.close()
+        if self._old_fd >= 0:
+            os.close(self._old_fd)
+            self._old_fd = -1
+        self._folders.close()
+        self._systems.close()
+
+
+def allocate(fd, size, is_sparse):
+    """Give a file its size, and its room on the disk unless it has holes: a disk that is full shows at once."""
+    os.ftruncate(fd, size)
+    if is_sparse or not size:
+        return
+    fallocate = getattr(LIBC, "fallocate64", None) or LIBC.fallocate
+    fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    if fallocate(fd, 0, 0, size) != 0:
+        number = ctypes.get_errno()
+        if number not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINTR):
+            raise OSError(number, os.strerror(number))
+
+
 def write_all(temp, data):
     view = memoryview(data)
     while view:
@@ -1013,6 +1327,22 @@ class Agent:
             SETTLE: lambda handle, body: many(self._handles[handle].each(body, self._handles[handle].settle)),
             REMOVE: lambda handle, body: many(self._handles[handle].each(body, self._handles[handle].remove)),
             UNLINK: lambda handle, body: many(self._handles[handle].each(body, self._handles[handle].unlink)),
+            PART_OPEN: self._part,
+            PART_EXTENTS: lambda handle, body: self._handles[handle].extents(),
+            PART_READ: lambda handle, body: self._handles[handle].read(body.u64(), body.u32()),
+            PART_HASH: lambda handle, body: self._handles[handle].hash(body.u64(), body.u32()),
+            PART_CHECK: lambda handle, body: self._handles[handle].check(),
+            LARGE: self._large,
+            LARGE_WRITE: lambda handle, body: self._handles[handle].write(body.u64(), body.rest()),
+            LARGE_COPY: lambda handle, body: self._handles[handle].copy_old(body.u64(), body.u32()),
+            LARGE_HASH: lambda handle, body: self._handles[handle].hash(body.u64(), body.u32()),
+            LARGE_HASH_OLD: lambda handle, body: self._handles[handle].hash_old(body.u64(), body.u32()),
+            LARGE_SYNC: lambda handle, body: self._handles[handle].sync(),
+            LARGE_FINISH: lambda handle, body: self._handles[handle].finish(body.facts()),
+            LARGE_DISCARD: lambda handle, body: self._handles[handle].discard(),
+            DIGEST: lambda handle, body: self._hold(handle, Digesting(body.text(), bool(body.u8()), bool(body.u8()))),
+            DIGEST_PUT: lambda handle, body: self._handles[handle].put(body),
+            DIGEST_NEXT: lambda handle, body: self._handles[handle].next(),
             MAKE_ROOT: lambda handle, body: make_root(body.text()),
             SPACE: lambda handle, body: space(body.text()),
             LOCK: lambda handle, body: self._hold(handle, Lock(body.text())),
@@ -1047,9 +1377,20 @@ class Agent:
             held.close()
 
     def _writer(self, handle, body):
-        owner, mode, times, setid = body.u8(), body.u8(), body.u8(), body.u8()
-        mask = 0o7777 if setid else 0o1777
-        self._hold(handle, Writer(body.text(), owner, mode, times, mask))
+        keeps = kept(body)
+        self._hold(handle, Writer(body.text(), *keeps))
+
+    def _part(self, handle, body):
+        part = Part(body.text(), body.text(), body.u32(), bool(body.u8()))
+        self._hold(handle, part)
+        return part.facts()
+
+    def _large(self, handle, body):
+        keeps = kept(body)
+        makes, is_sparse, size = body.u8(), body.u8(), body.u64()
+        large = LargeWriter(body.text(), keeps, body.text(), body.text(), size, makes, is_sparse)
+        self._hold(handle, large)
+        return b"%c" % large.is_new
 
     def _put(self, handle, body):
         """A whole small file in one request."""
@@ -1076,6 +1417,12 @@ class Agent:
                 return b"\0"
             raise
         return b"\1" + facts_of(found) + packed(link)
+
+
+def kept(body):
+    """Whether owner, mode and times are kept, and which bits of the mode."""
+    owner, mode, times, setid = body.u8(), body.u8(), body.u8(), body.u8()
+    return owner, mode, times, 0o7777 if setid else 0o1777
 
 
 def many(outcomes):

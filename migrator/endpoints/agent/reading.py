@@ -16,7 +16,7 @@ from migrator.endpoints.faults import check_path
 _AHEAD_FILES = 512
 _AHEAD_BYTES = 4 << 20
 _AHEAD_ANSWERS = 4
-_PROBLEMS = {agent.CHANGED: Problem.CHANGED, agent.VANISHED: Problem.VANISHED, agent.BROKEN: Problem.FAILED}
+PROBLEMS = {agent.CHANGED: Problem.CHANGED, agent.VANISHED: Problem.VANISHED, agent.BROKEN: Problem.FAILED}
 
 
 class Reading:
@@ -94,11 +94,11 @@ class Reading:
             return Piece(entry, data), at
         self._told.popleft()
         self._told_bytes -= entry.size
-        if verdict in _PROBLEMS:
+        if verdict in PROBLEMS:
             reason, at = take_text(body, at + 1)
             data, at = take_text(body, at)
             self._delivered = 0
-            return Piece(entry, data, problem=_PROBLEMS[verdict], reason=shown(reason)), at
+            return Piece(entry, data, problem=PROBLEMS[verdict], reason=shown(reason)), at
         if verdict != agent.WHOLE:
             raise Malformed(f"a verdict of kind {verdict}")
         found = take_entry(body, at + 1, entry.path)

@@ -82,6 +82,12 @@ class AgentSession(Conversation):
         while len(self._out) > _MOST_QUEUED_BYTES:
             self._exchange()
 
+    def flush(self) -> None:
+        """Offer what is queued to the far side."""
+        if self._error is not None:
+            raise self._error
+        self._flush()
+
     def pump(self) -> None:
         """Exchange bytes until at least one request was answered; one at least must be under way."""
         if not self._waiting and self._error is None:

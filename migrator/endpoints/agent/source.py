@@ -11,9 +11,11 @@ from migrator.domain.entries import Entry, Kind, Unreadable, display
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.access import Access
 from migrator.endpoints.agent.conversation import Conversation
+from migrator.endpoints.agent.hashing import Hashing
+from migrator.endpoints.agent.ranges import AgentRanges
 from migrator.endpoints.agent.reading import Reading
 from migrator.endpoints.agent.records import Listing, Malformed, take_entry, take_text
-from migrator.endpoints.contract import Abilities, Piece
+from migrator.endpoints.contract import Abilities, Checked, Digest, Piece, Problem
 from migrator.endpoints.faults import check_path, sentence
 from migrator.errors import EndpointUnavailable, Incomplete, MigratorError
 
@@ -77,6 +79,26 @@ class AgentSource:
             yield from Reading(session, self._root, wanted, drops_cache=self._drops_cache).pieces()
         except OSError as error:
             raise self._unavailable(error) from error
+
+    def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
+        """The SHA-256 of the wanted files, hashed where they are; see SourceTree.digests."""
+        session = self._connected()
+        try:
+            hashing = Hashing(session, self._root, wanted, drops_cache=self._drops_cache, blocks=blocks)
+            yield from hashing.digests()
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def ranges(self, entry: Entry) -> AgentRanges | Checked:
+        """The file at `entry.path`, open to be read in parts; the problem where it cannot be opened."""
+        session = self._connected()
+        try:
+            return AgentRanges(session, self._root, entry, drops_cache=self._drops_cache)
+        except FileNotFoundError:
+            return Checked(None, Problem.VANISHED, "it was gone before it could be read")
+        except OSError as error:
+            is_other = error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ESTALE)
+            return Checked(None, Problem.CHANGED if is_other else Problem.FAILED, sentence(error))
 
     def close(self) -> None:
         """End the session; may be called twice."""

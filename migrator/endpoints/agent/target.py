@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from migrator.domain.entries import Entry, Kind, Unreadable, display
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.access import Access
+from migrator.endpoints.agent.ranges import AgentLargeWriter
 from migrator.endpoints.agent.source import AgentSource
 from migrator.endpoints.agent.writer import AgentWriter
 from migrator.endpoints.contract import Abilities, Space
@@ -81,7 +82,13 @@ class AgentTarget(AgentSource):
         except OSError as error:
             raise self._unusable(error) from error
 
-    def sweep(self) -> int:
+    def large(self, entry: Entry, temp_name: bytes, keep: frozenset[str], *, makes: bool) -> AgentLargeWriter:
+        """The large file `entry.path` as it grows under `temp_name`; see TargetTree.large."""
+        is_sparse = "holes" in keep and entry.allocated is not None and entry.allocated < entry.size
+        session = self._connected()
+        return AgentLargeWriter(session, self._root, entry, temp_name, keep, makes=makes, is_sparse=is_sparse)
+
+    def sweep(self, spare: Collection[bytes] = ()) -> int:
         """Remove temp files of ours that an interrupted run left anywhere below the root; how many."""
         if super().stat(b"") is None:
             return 0
@@ -89,7 +96,7 @@ class AgentTarget(AgentSource):
         writer = self.writer(frozenset())
         try:
             for block in super().scan():
-                temps = [found for found in block if isinstance(found, Entry) and self._is_swept(found)]
+                temps = [found for found in block if isinstance(found, Entry) and self._is_swept(found, spare)]
                 for landed in writer.unlink_temps(temps):
                     if landed.problem is not None:
                         raise self._unusable(
@@ -116,8 +123,9 @@ class AgentTarget(AgentSource):
     def _is_temp(self, path: bytes) -> bool:
         return b".migrator-" in path and is_temp_name(self._temp_key, path.rpartition(b"/")[2])
 
-    def _is_swept(self, found: Entry) -> bool:
-        return found.kind is not Kind.DIRECTORY and self._is_temp(found.path)
+    def _is_swept(self, found: Entry, spare: Collection[bytes]) -> bool:
+        is_ours = found.kind is not Kind.DIRECTORY and self._is_temp(found.path)
+        return is_ours and found.path.rpartition(b"/")[2] not in spare
 
     def _unusable(self, fault: OSError | str) -> MigratorError:
         if isinstance(fault, OSError) and fault.errno in DISK_FAULTS:

@@ -31,6 +31,7 @@ class Access:
             peer=self._connector.peer,
             keeps=frozenset({"mode", "times", "owner", "setid"}),
             sees_ctime=False,
+            hashes=False,
             can_run=self._spec.lane != "sftp",
             syncs_directories=False,
         )

@@ -106,7 +106,7 @@ def file_system(session: SftpSession, path: bytes) -> FileSystem | None:
 def read_small(session: SftpSession, path: bytes) -> tuple[bytes, Attributes]:
     """The start of a file, which is all of a small one, and its attributes."""
     with _opened(session, path, wire.OPEN_READ) as handle:
-        found = _ask(session, wire.FSTAT, handle, wire.ATTRS, _attributes)
+        found = fstat(session, handle)
         return _read_start(session, handle), found
 
 
@@ -115,7 +115,7 @@ def write_small(session: SftpSession, path: bytes, content: bytes) -> Attributes
     with _opened(session, path, wire.OPEN_WRITE | wire.OPEN_CREATE | wire.OPEN_EXCLUSIVE) as handle:
         try:
             _write_start(session, handle, content)
-            return _ask(session, wire.FSTAT, handle, wire.ATTRS, _attributes)
+            return fstat(session, handle)
         except SftpFailure:
             remove(session, path)
             raise
@@ -133,12 +133,27 @@ def rewrite_small(session: SftpSession, path: bytes, is_expected: Callable[[byte
         return True
 
 
+def open_file(session: SftpSession, path: bytes, flags: int) -> bytes:
+    """A handle, with its length before it; a file that is made gets mode 0600."""
+    attributes = wire.attributes(mode=_PRIVATE_FILE) if flags & wire.OPEN_CREATE else wire.attributes()
+    payload = wire.string(path) + wire.word(flags) + attributes
+    return wire.string(_ask(session, wire.OPEN, payload, wire.HANDLE, wire.take_handle))
+
+
+def fstat(session: SftpSession, handle: bytes) -> Attributes:
+    """The attributes of an open file; `handle` has its length before it."""
+    return _ask(session, wire.FSTAT, handle, wire.ATTRS, _attributes)
+
+
+def set_size(session: SftpSession, handle: bytes, size: int) -> None:
+    """Cut or extend an open file."""
+    _do(session, wire.FSETSTAT, handle + wire.attributes(size=size))
+
+
 @contextmanager
 def _opened(session: SftpSession, path: bytes, flags: int) -> Iterator[bytes]:
     """A handle, with its length before it."""
-    attributes = wire.attributes(mode=_PRIVATE_FILE) if flags & wire.OPEN_CREATE else wire.attributes()
-    payload = wire.string(path) + wire.word(flags) + attributes
-    handle = wire.string(_ask(session, wire.OPEN, payload, wire.HANDLE, wire.take_handle))
+    handle = open_file(session, path, flags)
     try:
         yield handle
     finally:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from migrator.domain.entries import Entry, Kind, Unreadable, display
-from migrator.endpoints.contract import Abilities, Piece
+from migrator.endpoints.contract import Abilities, Checked, Digest, Piece, Problem
+from migrator.endpoints.digesting import digests_of
 from migrator.endpoints.faults import check_path
-from migrator.endpoints.sftp import calls
+from migrator.endpoints.sftp import calls, wire
 from migrator.endpoints.sftp.access import Access
+from migrator.endpoints.sftp.ranges import SftpRanges
 from migrator.endpoints.sftp.read import Reader
 from migrator.endpoints.sftp.scan import TreeScan
 from migrator.endpoints.sftp.session import SftpSession
@@ -64,6 +66,20 @@ class SftpSource:
     def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
         """The content of the wanted files, in the order asked for; see SourceTree.read."""
         yield from Reader(self._connected(), self._base()).pieces(wanted)
+
+    def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
+        """The SHA-256 of the wanted files, computed here of what is read; see SourceTree.digests."""
+        return digests_of(self.read(wanted), blocks=blocks)
+
+    def ranges(self, entry: Entry) -> SftpRanges | Checked:
+        """The file at `entry.path`, open to be read in parts; the problem where it cannot be opened."""
+        check_path(entry.path)
+        try:
+            return SftpRanges(self._connected(), self._absolute(entry.path), entry)
+        except SftpFailure as failure:
+            if failure.code == wire.NO_SUCH_FILE:
+                return Checked(None, Problem.VANISHED, "it was gone before it could be read")
+            return Checked(None, Problem.FAILED, str(failure))
 
     def close(self) -> None:
         """End the session; may be called twice."""

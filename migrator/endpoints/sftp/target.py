@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from migrator.domain.entries import Entry, Kind, Unreadable, display
@@ -10,6 +10,7 @@ from migrator.endpoints.contract import Abilities, Space
 from migrator.endpoints.sftp import calls
 from migrator.endpoints.sftp.access import Access
 from migrator.endpoints.sftp.folders import PRIVATE_FOLDER
+from migrator.endpoints.sftp.large_writer import SftpLargeWriter
 from migrator.endpoints.sftp.lease import inner_lease_name, leased
 from migrator.endpoints.sftp.source import SftpSource
 from migrator.endpoints.sftp.wire import SftpFailure
@@ -66,14 +67,18 @@ class SftpTarget(SftpSource):
             )
         return SftpWriter(self._connected(), self._base(), self._temp_key, keep)
 
-    def sweep(self) -> int:
+    def large(self, entry: Entry, temp_name: bytes, keep: frozenset[str], *, makes: bool) -> SftpLargeWriter:
+        """The large file `entry.path` as it grows under `temp_name`; see TargetTree.large."""
+        return SftpLargeWriter(self.writer(keep), entry, temp_name, makes=makes)
+
+    def sweep(self, spare: Collection[bytes] = ()) -> int:
         """Remove temp files of ours that an interrupted run left anywhere below the root; how many."""
         if super().stat(b"") is None:
             return 0
         swept = 0
         for block in super().scan():
             for found in block:
-                if isinstance(found, Entry) and found.kind is not Kind.DIRECTORY and self._is_temp(found.path):
+                if isinstance(found, Entry) and found.kind is not Kind.DIRECTORY and self._is_swept(found.path, spare):
                     self._remove_temp(found.path)
                     swept += 1
         return swept
@@ -92,6 +97,9 @@ class SftpTarget(SftpSource):
 
     def _is_temp(self, path: bytes) -> bool:
         return is_temp_name(self._temp_key, path.rpartition(b"/")[2])
+
+    def _is_swept(self, path: bytes, spare: Collection[bytes]) -> bool:
+        return self._is_temp(path) and path.rpartition(b"/")[2] not in spare
 
     def _is_ours(self, path: bytes) -> bool:
         if b"/" not in path and path == inner_lease_name(self._base()):

@@ -141,10 +141,19 @@ def reach(offset: int, length: int) -> bytes:
     return _REACH.pack(offset, length)
 
 
-def attributes(*, mode: int | None = None, owner: tuple[int, int] | None = None, mtime: int | None = None) -> bytes:
+def attributes(
+    *,
+    size: int | None = None,
+    mode: int | None = None,
+    owner: tuple[int, int] | None = None,
+    mtime: int | None = None,
+) -> bytes:
     """Attributes to be set, and nothing else; `mtime` in seconds stands for the access time too."""
     flags = 0
     body = b""
+    if size is not None:
+        flags |= _SIZE
+        body += _LONG.pack(size)
     if owner is not None:
         flags |= _OWNER
         body += _TWO_WORDS.pack(*owner)

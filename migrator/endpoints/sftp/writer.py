@@ -27,7 +27,7 @@ class SftpWriter:
     def __init__(self, session: SftpSession, base: bytes, temp_key: bytes, keep: frozenset[str]) -> None:
         self._session = session
         self._temp_key = temp_key
-        self._shared = Outgoing(session, base, keep)
+        self.shared = Outgoing(session, base, keep)
         self._current: OutgoingFile | None = None
         self._group: list[OutgoingItem] = []
 
@@ -35,8 +35,8 @@ class SftpWriter:
         """Open a temp file for `entry.path`, mode 0600; a problem waits for the item's Landed."""
         check_path(entry.path)
         self.abandon()
-        self._shared.until(lambda: self._session.handles.has_room and not self._shared.refused)
-        self._current = OutgoingFile(self._shared, entry, new_temp_name(self._temp_key))
+        self.shared.until(lambda: self._session.handles.has_room and not self.shared.refused)
+        self._current = OutgoingFile(self.shared, entry, new_temp_name(self._temp_key))
         self._current.start()
 
     def write(self, data: bytes) -> None:
@@ -47,7 +47,7 @@ class SftpWriter:
         most = self._session.write_bytes
         for start in range(0, len(data), most):
             current.write(data[start : start + most])
-            self._shared.until(lambda: self._shared.unacknowledged_bytes < _UNACKNOWLEDGED_BYTES)
+            self.shared.until(lambda: self.shared.unacknowledged_bytes < _UNACKNOWLEDGED_BYTES)
 
     def finish(self, entry: Entry) -> None:
         """Set owner, mode and times of `entry` as far as they are kept, and close; the rename waits for `commit`."""
@@ -66,18 +66,25 @@ class SftpWriter:
     def link(self, entry: Entry) -> None:
         """Make the symbolic link `entry.link` under a temp name; the rename waits for `commit`."""
         check_path(entry.path)
-        self._shared.until(lambda: self._session.in_flight < _MOST_IN_FLIGHT)
+        self.shared.until(lambda: self._session.in_flight < _MOST_IN_FLIGHT)
         self._learn_link_order()
-        link = OutgoingLink(self._shared, entry, new_temp_name(self._temp_key))
+        link = OutgoingLink(self.shared, entry, new_temp_name(self._temp_key))
         self._group.append(link)
         link.start()
 
     def commit(self) -> list[Landed]:
         """Wait until the data is durable where the server can say so, rename all of it, and say how each went."""
         self.abandon()
-        shared, group = self._shared, self._group
+        shared, group = self.shared, self._group
         shared.until(lambda: shared.is_idle)
-        landing = [item for item in group if item.problem is None]
+        self.land([item for item in group if item.problem is None])
+        self._group = []
+        shared.folders.forget()
+        return [Landed(item.entry.path, item.problem) for item in group]
+
+    def land(self, landing: Sequence[OutgoingItem]) -> None:
+        """Give items that are complete under their temp names their final ones; what cannot be is an item's problem."""
+        shared = self.shared
         if wire.POSIX_RENAME in self._session.extensions:
             for item in landing:
                 shared.until(lambda: self._session.in_flight < _MOST_IN_FLIGHT)
@@ -86,23 +93,20 @@ class SftpWriter:
         else:
             for item in landing:
                 self._replace_aside(item)
-        self._group = []
-        shared.folders.forget()
-        return [Landed(item.entry.path, item.problem) for item in group]
 
     def settle(self, directories: Sequence[Entry]) -> list[Landed]:
         """Make the folders where missing and give them their owner, mode and times, in the order given."""
-        return settle(self._shared, directories)
+        return settle(self.shared, directories)
 
     def remove(self, entries: Sequence[Entry]) -> list[Landed]:
         """Remove files, links and empty folders, in the order given; what is of another kind stays, a problem."""
-        return remove(self._shared, entries)
+        return remove(self.shared, entries)
 
     def close(self) -> None:
         """Remove temp files that were not committed, and let go; may be called twice."""
         if self._session.is_over:
             return  # the next run sweeps what is left
-        shared, group = self._shared, self._group
+        shared, group = self.shared, self._group
         self._group = []
         self.abandon()
         for item in group:
@@ -113,7 +117,7 @@ class SftpWriter:
             shared.until(lambda: shared.is_idle)
 
     def _learn_link_order(self) -> None:
-        names = [self._shared.folders.absolute(new_temp_name(self._temp_key)) for _ in range(2)]
+        names = [self.shared.folders.absolute(new_temp_name(self._temp_key)) for _ in range(2)]
         with suppress(SftpFailure):  # no link can be made at all: that is told of each
             calls.learn_link_order(self._session, *names)
 
