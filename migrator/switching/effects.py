@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from migrator.domain.entries import display
 from migrator.domain.plan import Application, Argv, LaterSwitch, Place, Switch, SymlinkSwitch, Triple
-from migrator.endpoints.contract import Completed, Endpoint
+from migrator.endpoints.contract import Completed, Host
 from migrator.errors import Refused
 
 FREEZE = "freeze"
@@ -107,7 +107,7 @@ class _TooLate(Refused):
 class SymlinkEffect:
     """A symbolic link that points where the plan says."""
 
-    def __init__(self, application: str, name: str, switch: SymlinkSwitch, endpoint: Endpoint) -> None:
+    def __init__(self, application: str, name: str, switch: SymlinkSwitch, endpoint: Host) -> None:
         self.application = application
         self.name = name
         self._switch = switch
@@ -174,14 +174,14 @@ def _within(seconds: float, act: Callable[[], Result]) -> Result:
     return outcome.result(seconds)
 
 
-def freeze_effect(application: Application, place: Callable[[Place], Endpoint]) -> Effect | None:
+def freeze_effect(application: Application, place: Callable[[Place], Host]) -> Effect | None:
     """The freeze of `application`; None when the plan declares its source static."""
     if application.freeze is None:
         return None
     return CommandEffect(application.name, FREEZE, application.freeze, place(application.freeze.on).run)
 
 
-def effects_of(application: Application, place: Callable[[Place], Endpoint]) -> tuple[Effect, ...]:
+def effects_of(application: Application, place: Callable[[Place], Host]) -> tuple[Effect, ...]:
     """The switches of `application`, in the order in which they are applied; undo goes backwards.
 
     Raises Refused for a switch that this version does not carry out.
@@ -191,7 +191,7 @@ def effects_of(application: Application, place: Callable[[Place], Endpoint]) -> 
     )
 
 
-def _effect(application: str, number: int, switch: Switch, place: Callable[[Place], Endpoint]) -> Effect:
+def _effect(application: str, number: int, switch: Switch, place: Callable[[Place], Host]) -> Effect:
     match switch:
         case Triple():
             return CommandEffect(application, f"switch {number} (command)", switch, place(switch.on).run)

@@ -15,10 +15,12 @@ _WORDS_LIMIT = 300
 
 
 class Transient(EndpointUnavailable):
-    """A refusal before any login that may pass by itself; worth `attempts` tries in all."""
+    """A refusal by `endpoint` before any login that may pass by itself; worth `attempts` tries in all."""
 
-    def __init__(self, message: str, *, hint: str | None, attempts: int) -> None:
+    # The defaults are for pickle, which brings the real values afterwards.
+    def __init__(self, message: str, *, hint: str | None = None, endpoint: str = "", attempts: int = 1) -> None:
         super().__init__(message, hint=hint)
+        self.endpoint = endpoint
         self.attempts = attempts
 
 
@@ -110,7 +112,7 @@ def connection_error(failure: Failure, spec: EndpointSpec, words: bytes = b"") -
     if failure in _SAFETY:
         return SafetyStop(message, hint=hint)
     if failure in _ATTEMPTS:
-        return Transient(message, hint=hint, attempts=_ATTEMPTS[failure])
+        return Transient(message, hint=hint, endpoint=spec.name, attempts=_ATTEMPTS[failure])
     return (NoCommand if failure is Failure.NO_COMMAND else EndpointUnavailable)(message, hint=hint)
 
 

@@ -7,12 +7,14 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import paramiko
 
 from migrator.domain.entries import display
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
+from migrator.endpoints.ssh.channel import Door
 from migrator.endpoints.ssh.failures import Failure
 from migrator.endpoints.ssh.paramiko_channel import ParamikoChannel
 from migrator.endpoints.ssh.paramiko_link import Link
@@ -25,8 +27,9 @@ _BANNER_LIMIT = 120
 class ParamikoConnector:
     """Speaks SSH to `spec`, by way of `jumps` (first hop first), a connection for each channel; see `Connector`."""
 
-    def __init__(self, spec: EndpointSpec, jumps: Sequence[EndpointSpec] = ()) -> None:
+    def __init__(self, spec: EndpointSpec, jumps: Sequence[EndpointSpec] = (), door: Door = nullcontext) -> None:
         self._route = (*jumps, spec)
+        self._door = door
         for each in self._route:
             check_names(each)
         self._lock = threading.Lock()
@@ -87,7 +90,8 @@ class ParamikoConnector:
             channel.close()
 
     def _link(self) -> Link:
-        link = Link(self._route)
+        with self._door():
+            link = Link(self._route)
         # "SSH-2.0-OpenSSH_9.2p1 Debian-2": the third part is the software and its comment (RFC 4253, section 4.2).
         self._banner = link.transport.remote_version.split("-", 2)[-1][:_BANNER_LIMIT]
         return link
