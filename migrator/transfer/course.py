@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from migrator.domain.entries import Class, Entry, display
+from migrator.domain.entries import Class, Entry, Kind, display
 from migrator.domain.events import ItemDeleted
 from migrator.endpoints.contract import Landed, Problem
 from migrator.journal.manifest import Copied
@@ -14,6 +14,7 @@ from migrator.movers.crossing import Crossing
 from migrator.transfer.landing import Carried, Group, Stayed
 
 TRUST_STREAM = "hashed while copying"
+TRUST_CHUNKS = "hashed in chunks while copying"
 
 _FAILURES_NAMED = 100
 
@@ -63,7 +64,7 @@ class Course:
         if not items:
             return
         with self._recording:
-            seq = self.manifest.copied([Copied(item.entry, item.sha256, TRUST_STREAM) for item in items])
+            seq = self.manifest.copied([Copied(item.entry, item.sha256, _trust_in(item)) for item in items])
             self.tallies.carried += len(items)
             for entry, sha256 in items:
                 self.tallies.carried_bytes += entry.size
@@ -117,6 +118,11 @@ class Course:
     def _tell_problems(self, rows: Sequence[tuple[bytes, str]], state: Class, seq: int) -> None:
         for path, reason in rows:
             self.crossing.tell_problem(path, state, seq, reason)
+
+
+def _trust_in(item: Carried) -> str:
+    is_chunked = item.entry.kind is Kind.FILE and item.sha256 is None
+    return TRUST_CHUNKS if is_chunked else TRUST_STREAM
 
 
 def parent_of(path: bytes) -> bytes:

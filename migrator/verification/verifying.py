@@ -141,9 +141,16 @@ class _Readers:
     def read(self, items: Sequence[ToVerify], *, read_target: bool, read_source: bool) -> None:
         """Have the files among `items` read again; waits while enough is out."""
         _announce(self._crossing, items)
-        for files in _cut([Expected(each.entry, each.sha256) for each in items if each.entry.kind is Kind.FILE]):
+        for files in _cut([self._expected(each) for each in items if each.entry.kind is Kind.FILE]):
             self._errands.wait_for_room()
             self._errands.send(self._errand(files, read_target=read_target, read_source=read_source))
+
+    def _expected(self, item: ToVerify) -> Expected:
+        if item.sha256 is not None or item.copied_seq is None:
+            return Expected(item.entry, item.sha256)
+        large = self._crossing.manifest.large
+        has_chunks = large.growing(item.entry.path) is not None
+        return Expected(item.entry, None, large.chunks(item.entry.path) if has_chunks else None)
 
     def _errand(self, files: Sequence[Expected], *, read_target: bool, read_source: bool) -> Errand:
         entries = {expected.entry.path: expected.entry for expected in files}

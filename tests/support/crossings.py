@@ -25,7 +25,7 @@ from migrator.verification.proof import source_changes, unproven
 from migrator.verification.verifying import Findings, verify
 from tests.support.journals import state
 
-KEEP = frozenset({"mode", "times"})
+KEEP = frozenset({"mode", "times", "holes"})
 
 
 @dataclass
@@ -57,6 +57,7 @@ class Ferry:
             pool=self.pool,
             on_event=self.events.append,
             stop=self.stop,
+            compares=all(end.source(b"/").abilities.hashes for end in ends.values()),
         )
 
     def change(self, **changes: object) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from migrator.domain.entries import Entry, Kind
 from migrator.domain.plan import Location
-from migrator.endpoints.contract import Piece, Problem
+from migrator.endpoints.contract import Digest, Piece, Problem
+from migrator.endpoints.digesting import digests_of
 from migrator.movers.hands import Hands
 from migrator.movers.way import Way
 from migrator.verification.comparing import difference, is_same_time
@@ -63,9 +64,9 @@ class Side:
     def __init__(self, *pieces: Piece) -> None:
         self._pieces = pieces
 
-    def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
+    def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
         paths = {entry.path for entry in wanted}
-        return (piece for piece in self._pieces if piece.entry.path in paths)
+        return digests_of((piece for piece in self._pieces if piece.entry.path in paths), blocks=blocks)
 
 
 class Told:
