@@ -11,9 +11,11 @@ from migrator.endpoints.agent.records import Listing, Malformed, take_reasons
 FILE, FOLDER, LINK = agent.FILE, agent.DIRECTORY, agent.SYMLINK
 
 
-def entry(name: bytes, kind: int = FILE, link: bytes = b"", size: int = 0, mode: int = 0o644) -> bytes:
+def entry(
+    name: bytes, kind: int = FILE, link: bytes = b"", size: int = 0, mode: int = 0o644, attributes: bytes = b"\0" * 4
+) -> bytes:
     facts = agent.FACTS.pack(kind, size, 1, mode, 2, 3, 4, 5, 6, 7, 8)
-    return bytes([agent.ENTRY]) + facts + agent.packed(name) + agent.packed(link)
+    return bytes([agent.ENTRY]) + facts + agent.packed(name) + agent.packed(link) + attributes
 
 
 def folder(path: bytes) -> bytes:
@@ -29,9 +31,9 @@ def test_a_listing_in_several_blocks() -> None:
     unreadable = bytes([agent.UNREADABLE]) + agent.packed(b"a/c") + agent.packed(b"Permission denied")
     second = listing.take(folder(b"") + entry(b"d") + folder(b"a") + entry(b"c", FOLDER) + unreadable)
     assert first == [
-        Entry(b"", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6, 7, 8),
-        Entry(b"a", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6, 7, 8),
-        Entry(b"b", Kind.LINK, 0, 1, 0o644, 2, 3, b"text", 4, 5, 6, 7, 8),
+        Entry(b"", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6, 7, 8, b""),
+        Entry(b"a", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6, 7, 8, b""),
+        Entry(b"b", Kind.LINK, 0, 1, 0o644, 2, 3, b"text", 4, 5, 6, 7, 8, b""),
     ]
     assert [found.path for found in second] == [b"d", b"a/c", b"a/c"]
     assert second[2] == Unreadable(b"a/c", "Permission denied")
