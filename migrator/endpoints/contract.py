@@ -126,7 +126,7 @@ class Writer(Protocol):
         """Append to the open file."""
 
     def finish(self, entry: Entry) -> None:
-        """Give it what is kept of `entry`'s owner, mode, times, attributes, and close; the rename waits for `commit`."""
+        """Give it what is kept of owner, mode, times and attributes, and close; the rename waits for `commit`."""
 
     def abandon(self) -> None:
         """Remove the open temp file, if there is one."""

@@ -31,7 +31,9 @@ _STAGE = (
         dataset INTEGER, path BLOB, device INTEGER, inode INTEGER, PRIMARY KEY (dataset, path)
     ) WITHOUT ROWID
     """,
-    "CREATE INDEX temp.target_linked ON target_link (dataset, device, inode, path)",
+    """
+    CREATE TEMP TABLE link_fault (path BLOB PRIMARY KEY, other BLOB, is_split INTEGER) WITHOUT ROWID
+    """,
     """
     CREATE TEMP VIEW compared AS
     SELECT

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from migrator.domain.entries import Entry
 from migrator.movers.errands import Errand, Errands
-from migrator.transfer.carrying import Batch, Moved, carry
+from migrator.transfer.carrying import Batch, Follower, Moved, Named, Naming, carry, name_again
 from migrator.transfer.course import Course
 from migrator.transfer.landing import Group
 
@@ -35,6 +35,17 @@ class Dispatch:
         for batch in self._full_batches(entries):
             self._errands.wait_for_room()
             self._send(batch)
+
+    def name_again(self, followers: Sequence[Follower]) -> None:
+        """Take further names of files that stand at the target; waits for room."""
+        for first in range(0, len(followers), BATCH_ITEMS):
+            batch = followers[first : first + BATCH_ITEMS]
+            self._errands.wait_for_room()
+            self._course.will_write([each.entry for each in batch])
+            left = {each.entry.path: each for each in batch}
+            self._errands.send(
+                Errand(name_again, left, lambda rest: Naming(self._course.crossing.way, rest), self._take)
+            )
 
     def drain(self) -> None:
         """Send what is left and wait until everything taken is done; raises the first error of a batch."""
@@ -70,10 +81,11 @@ class Dispatch:
         left = {entry.path: entry for entry in batch}
         self._errands.send(Errand(carry, left, lambda rest: Batch(self._course.crossing.way, rest), self._take))
 
-    def _take(self, report: Moved | Group) -> Sequence[bytes]:
+    def _take(self, report: Moved | Group | Named) -> Sequence[bytes]:
         """Record a report of a mover; the paths it answers for."""
         if isinstance(report, Moved):
             self._course.crossing.tell_moved(report.size_bytes)
             return ()
-        self._course.record(report)
-        return [item.entry.path for item in report.carried] + [item.path for item in report.stayed]
+        group = report.group if isinstance(report, Named) else report
+        self._course.record(group, brought_content=group is report)
+        return [item.entry.path for item in group.carried] + [item.path for item in group.stayed]
