@@ -51,7 +51,7 @@ def keep_words(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "keep-words",
                 "error",
-                f"dataset `{facts.dataset.name}`: the {abilities.lane} lane at the {side} cannot keep `{word}` there",
+                f"dataset `{facts.dataset.name}`: the {abilities.lane} lane at the {side} cannot keep `{word}`",
                 f"take `{word}` out of `keep`, or choose a lane and a file system at the {side} that carry it",
                 facts.application,
             )

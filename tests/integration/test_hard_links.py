@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from migrator.domain.entries import Class
+from migrator.domain.entries import Class, Kind
 from migrator.domain.events import Event, ItemChanged
 from migrator.domain.stopping import Stop
 from migrator.errors import Interrupted
+from migrator.journal.manifest import Copied
 from tests.support.crossings import KEEP, Ferry, ferry
 from tests.support.moves import footprint
+from tests.support.sshd import descendants
 from tests.support.trees import differences, set_folder_times
 
 NAMES = ("a/one", "b/two", "b/c/three", "four")
@@ -222,3 +225,70 @@ def test_without_the_word_each_name_is_a_file(tmp_path: Path) -> None:
         boat.copy()
         assert {(boat.target / name).stat().st_nlink for name in NAMES} == {1}
         assert boat.verify().differs == []
+
+
+def test_a_first_name_that_is_hot_leaves_the_others_to_a_later_pass(boat: Ferry) -> None:
+    """The file changes with every read that ends, and stands still before the next pass."""
+    path = boat.source / "b/two"
+    size = 20 << 20
+    path.write_bytes(bytes(size))
+    stop = threading.Event()
+
+    def keep_writing() -> None:
+        while not stop.is_set():
+            os.utime(path)
+
+    writing = threading.Thread(target=keep_writing)
+    writing.start()
+    try:
+        tallies = boat.copy()
+    finally:
+        stop.set()
+        writing.join()
+    assert {boat.states()[name.encode()] for name in NAMES} == {Class.PENDING}
+    assert sorted(tallies.hot) == sorted(name.encode() for name in NAMES)
+    assert (boat.reasons()[b"four"] or "").startswith("its other name `a/one`: it changed")
+    boat.copy()
+    set_folder_times(bytes(boat.source))
+    boat.final()
+    assert are_the_same(boat)
+
+
+def test_a_file_system_that_gets_another_number_changes_nothing(tmp_path: Path) -> None:
+    """Only one name is carried anew, and joins the others although they were recorded under another number."""
+    plant(tmp_path / "source")
+    set_folder_times(bytes(tmp_path / "source"))
+    with ferry(tmp_path, tmp_path / "source", keep=KEEP | {"hardlinks"}) as boat:
+        boat.copy()
+        manifest = boat.crossing().manifest
+        seen = [entry for block in manifest.to_verify(0) for entry in block]
+        seq = boat.journal.current_seq()
+        for each in seen:
+            if each.entry.kind is Kind.FILE:
+                number = (each.entry.device or 0) + 1
+                manifest.copied([Copied(each.entry._replace(device=number), each.sha256, "test")])
+        manifest.failed([(b"four", "to be carried again")])
+        assert boat.journal.current_seq() > seq
+        inode = (boat.target / "a/one").stat().st_ino
+        assert boat.copy().carried_bytes == 0
+        assert (boat.target / "four").stat().st_ino == inode
+        assert boat.verify().differs == []
+
+
+def test_a_mover_that_is_killed_between_two_names_costs_nobody_anything(tmp_path: Path) -> None:
+    names = tuple(f"{number:05}" for number in range(2000))
+    plant(tmp_path / "source", names)
+    killed: list[int] = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, ItemChanged) and event.path == b"00300":
+            killed.extend(descendants(os.getpid()))
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    with ferry(tmp_path, tmp_path / "source", keep=KEEP | {"hardlinks"}) as boat:
+        boat.listener = on_event
+        boat.copy()
+        assert killed
+        assert are_the_same(boat)
+        assert len(boat.told(Class.ACKNOWLEDGED)) == 2000

@@ -185,6 +185,7 @@ def acl(*entries: tuple[int, int, int]) -> bytes:
 
 # Owner, a named user, the group, a named group, the mask, everybody else.
 ACCESS = acl((1, 6, 0), (2, 7, 1234), (4, 4, 0), (8, 5, 4321), (16, 7, 0), (32, 0, 0))
+FOLDER_ACCESS = acl((1, 7, 0), (2, 7, 1234), (4, 5, 0), (8, 5, 4321), (16, 7, 0), (32, 0, 0))
 DEFAULT = acl((1, 7, 0), (2, 5, 1234), (4, 5, 0), (16, 5, 0), (32, 0, 0))
 
 
@@ -204,9 +205,12 @@ def build_attributes(root: bytes) -> None:
             os.setxattr(root + b"/attributes/" + name, attribute, value)
     folder = root + b"/attributes/folder"
     os.setxattr(folder, "user.of a folder", b"\xff")
-    os.setxattr(folder, "system.posix_acl_access", ACCESS)
+    os.setxattr(folder, "system.posix_acl_access", FOLDER_ACCESS)
     os.setxattr(folder, "system.posix_acl_default", DEFAULT)
     os.mkdir(folder + b"/made in it")  # has both ACLs from above
+    os.mkdir(root + b"/attributes/closed")
+    os.setxattr(root + b"/attributes/closed", "user.of a closed folder", b"1")
+    os.chmod(root + b"/attributes/closed", 0o555)
     write_file(root + b"/linked/here/one", b"one file\n", 0o640)
     os.makedirs(root + b"/linked/there")
     for name in (b"here/two", b"there/three", b"zero"):

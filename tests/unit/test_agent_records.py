@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from migrator.domain.attributes import packed
 from migrator.domain.entries import Entry, Kind, Unreadable
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.records import Listing, Malformed, take_reasons
@@ -39,6 +40,12 @@ def test_a_listing_in_several_blocks() -> None:
     assert second[2] == Unreadable(b"a/c", "Permission denied")
 
 
+def test_attributes_that_arrive_and_those_that_nobody_could_read() -> None:
+    text = packed({b"user.b": b"\0", b"system.posix_acl_default": b""})
+    blocks = ROOT + entry(b"a", attributes=agent.packed(text)) + entry(b"b", attributes=agent.UNSEEN)
+    assert [found.xattrs for found in Listing().take(blocks) if isinstance(found, Entry)] == [b"", text, None]
+
+
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"/", b"a\0"])
 def test_names_that_are_none(name: bytes) -> None:
     with pytest.raises(Malformed, match="name"):
@@ -63,6 +70,13 @@ def test_names_that_are_none(name: bytes) -> None:
         ROOT + bytes([agent.ENTRY]) + b"short",
         ROOT + bytes([agent.FOLDER]) + agent.U32.pack(1 << 31),
         ROOT + b"\x09",
+        ROOT + entry(b"a", attributes=agent.packed(b"x")),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"security.selinux": b""}))),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"user.b": b""}) + packed({b"user.a": b""}))),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"user.a": b""}) * 2)),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"user.a": b"1"})[:-1])),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"user.a": bytes(1 << 20)}))),
+        ROOT + entry(b"a", attributes=b""),
     ],
 )
 def test_blocks_that_cannot_be(block: bytes) -> None:

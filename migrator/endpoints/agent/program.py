@@ -883,7 +883,12 @@ class Writer:
         found = os.stat(fd)
         if self._keeps_owner and (found.st_uid, found.st_gid) != (uid, gid):
             os.chown(through(fd), uid, gid)
-        acls = self._attributes.begin(through(fd), attributes)
+        try:
+            acls = self._attributes.begin(through(fd), attributes)
+        except PermissionError:  # attributes of the user's are set by who may write the folder, not by its owner
+            if not open_up(fd):
+                raise
+            acls = self._attributes.begin(through(fd), attributes)
         found = os.stat(fd)
         if self._keeps_mode and found.st_mode & 0o7777 != mode & self._mask:
             os.chmod(through(fd), mode & self._mask)
