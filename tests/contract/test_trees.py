@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -644,6 +645,53 @@ class TestAttributes:
         keeper.finish(entry)
         assert problems(keeper)[b"file"].startswith("its attribute user.nnn")
         assert names_in(there) == set()
+
+    @pytest.mark.root
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root has attributes of links, and of the system's")
+    def test_attributes_that_only_root_may_set(
+        self, source: SourceTree, target: TargetTree, here: bytes, there: bytes
+    ) -> None:
+        if target.abilities.lane == "sftp":
+            return
+        capability = struct.pack("<5I", 0x02000000, 1 << 10, 0, 0, 0)  # may bind low ports
+        for name in (b"/one", b"/two"):
+            write_file(here + name, mode=0o755)
+            os.setxattr(here + name, "security.capability", capability)
+            os.setxattr(here + name, "trusted.a", b"1")
+        os.symlink(b"one", here + b"/link")
+        os.setxattr(here + b"/link", "trusted.of a link", b"2", follow_symlinks=False)
+        for words, wanted in (
+            ({"xattrs", "setid"}, {"security.capability", "trusted.a"}),
+            ({"xattrs"}, {"trusted.a"}),
+            ({"setid"}, {"security.capability"}),
+        ):
+            writer = target.writer(KEEP | {"owner"} | words)
+            move(source, writer)
+            writer.close()
+            assert {name for name, _ in attributes_of(there + b"/one")} == wanted
+            assert [name for name, _ in attributes_of(there + b"/link")] == ["trusted.of a link"] * ("xattrs" in words)
+
+    @pytest.mark.root
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+    def test_a_file_system_without_attributes_is_told_in_advance(
+        self, endpoint: Endpoint, source: SourceTree, here: bytes, there: bytes
+    ) -> None:
+        build_attributes(here)
+        os.mkdir(there)
+        subprocess.run([b"mount", b"-t", b"ramfs", b"none", there], check=True)
+        try:
+            for root in (there, there + b"/not made yet"):
+                tree = endpoint.target(root, KEY)
+                assert not tree.abilities.keeps & {"xattrs", "acls"}
+                tree.make_root()
+                with pytest.raises(Refused, match="cannot keep"):
+                    tree.writer(KEEP | {"xattrs"})
+                writer = tree.writer(KEEP)
+                move(source, writer)
+                writer.close()
+                tree.close()
+        finally:
+            subprocess.run([b"umount", b"--lazy", there], check=True)
 
     def test_a_name_is_linked_to_nothing_but_the_copy(self, keeper: Writer | None, here: bytes, there: bytes) -> None:
         if keeper is None:

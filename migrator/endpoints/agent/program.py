@@ -405,10 +405,11 @@ class Scan:
                 if fd is None:
                     fd = self._folders.resolve(path, LIST_FLAGS)
                 out += b"%c%s" % (FOLDER, packed(path))
+                place = in_folder(fd, b"")
                 with listing_of(fd) as listing:
                     for found in listing:
                         name = os.fsencode(found.name)
-                        record = self._record(fd, name, found)
+                        record = self._record(fd, name, found, place + name)
                         if record is None:
                             continue
                         out += record
@@ -432,7 +433,7 @@ class Scan:
             yield bytes(out)
 
     @staticmethod
-    def _record(fd, name, found):
+    def _record(fd, name, found, place):
         try:
             if found.is_symlink():
                 facts, link = look_at(fd, name)
@@ -440,7 +441,7 @@ class Scan:
                 facts, link = os.stat(name, dir_fd=fd, follow_symlinks=False), b""
                 if stat.S_ISLNK(facts.st_mode):
                     facts, link = look_at(fd, name)
-            attributes = attributes_of(in_folder(fd, name), follows=False)
+            attributes = attributes_of(place, follows=False)
         except FileNotFoundError:
             return None
         return b"%c%s%s%s%s" % (ENTRY, facts_of(facts), packed(name), packed(link), packed_attributes(attributes))
