@@ -31,9 +31,9 @@ _EARLIER = f"(SELECT other.path {_OTHER} = 'pending' AND other.path < item.path 
 _PENDING = """
     FROM item INDEXED BY item_linked
     WHERE item.links > 1 AND item.kind = 'file' AND item.dataset = ? AND item.is_gone = 0 AND item.state = 'pending'
-        AND (item.device, item.inode, item.state, item.path) > (?, ?, 'pending', ?)
+        AND (item.device, item.inode, item.path) > (?, ?, ?)
 """
-_NEXT = "ORDER BY item.device, item.inode, item.state, item.path LIMIT ?"
+_NEXT = "ORDER BY item.device, item.inode, item.path LIMIT ?"
 _FACTS = ", ".join(f"{{0}}.{column.name}" for column in ENTRY)
 
 _LEADERS = f"""
@@ -42,7 +42,7 @@ _LEADERS = f"""
 """
 _FOLLOWERS = f"""
     SELECT found.device, found.inode, found.path, {_FACTS.format("first")}, first.sha256, first.path
-    FROM (SELECT item.dataset, item.device, item.inode, item.state, item.path, {_STANDS} AS first_path {_PENDING}) found
+    FROM (SELECT item.dataset, item.device, item.inode, item.path, {_STANDS} AS first_path {_PENDING}) found
         JOIN item AS first ON first.dataset = found.dataset AND first.path = found.first_path
     {_NEXT.replace("item.", "found.")}
 """  # noqa: S608 - put together from what stands above alone

@@ -35,8 +35,11 @@ def test_attributes_acls_and_hard_links_arrive(
     way: str, source: Path, sshd: Sshd, ground: Path, tmp_path: Path
 ) -> None:
     target = ground / "target"
-    end, other = [local(), local()] if way == "local" else [by_agent(sshd, each) for each in way.split("-to-")]
-    cli = Move(tmp_path, source, target, end, other).cli()
+    if way == "local":
+        old, new = local(), local()
+    else:
+        old, new = (by_agent(sshd, connector) for connector in way.split("-to-"))
+    cli = Move(tmp_path, source, target, old, new).cli()
 
     cli("run", "--until", "seeded")
     for name in ("closed", "plain", "acl"):
