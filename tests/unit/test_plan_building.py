@@ -13,10 +13,11 @@ from migrator.domain.plan import (
     Calendar,
     Cutover,
     Dataset,
+    DnsSwitch,
     EndpointSpec,
-    LaterSwitch,
     Limits,
     Location,
+    NameServer,
     Owner,
     Plan,
     Ssh,
@@ -80,8 +81,17 @@ def test_the_long_example_is_what_it_says() -> None:
     assert portal.soak == dt.timedelta(hours=48)
     assert portal.on_failure == "go_back"
     dns, symlink = portal.switches
-    assert isinstance(dns, LaterSwitch)
-    assert ("servers.1", "10.18.1.53:53") in dns.settings
+    assert dns == DnsSwitch(
+        server=NameServer("10.18.0.53", 53),
+        zone="paris.example",
+        name="eau",
+        type="A",
+        value="10.18.0.7",
+        ttl_seconds=60,
+        key_file=PLANS / "keys/paris.tsig",
+        servers=(NameServer("10.18.0.53", 53), NameServer("10.18.1.53", 53)),
+        timeout_seconds=600.0,
+    )
     assert symlink == SymlinkSwitch("target", b"/srv/current/eau", b"/srv/eau/portail")
     directory = july.application("annuaire")
     assert directory.freeze == Triple(

@@ -26,7 +26,7 @@ from migrator.errors import EndpointUnavailable, Refused
 _ANSWER_SECONDS = 1.5
 _SHORTEST_SECONDS = 0.2
 # What a server that answers at all needs at most, lost datagrams included.
-_QUESTION_SECONDS = 6.0
+_QUESTION_SECONDS = 4.5
 # An update is made durable before it is answered, and signed zones are signed again.
 _UPDATE_SECONDS = 15.0
 
@@ -118,6 +118,12 @@ def send(server: NameServer, update: dns.update.UpdateMessage) -> dns.rcode.Rcod
     """
     try:
         answer = dns.query.tcp(update, _address(server), timeout=_UPDATE_SECONDS, port=server.port)
+    except dns.exception.FormError as error:
+        # Not believed, whatever it says; but servers refuse in this way what is no business of theirs.
+        raise Refused(
+            f"the name server {server} answers without the signature that it owes (often a NOTAUTH)",
+            hint="is it the primary server of `zone`, and does it know the key of `key_file`?",
+        ) from error
     except (dns.exception.DNSException, OSError, EOFError) as error:
         _tell(server, error)
     if answer.rcode() != dns.rcode.NOERROR and answer.rcode() not in CONDITIONS:
