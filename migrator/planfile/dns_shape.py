@@ -16,9 +16,7 @@ from migrator.planfile.mapping import Mapping
 from migrator.planfile.remarks import quoted
 
 _PORT = 53
-_SERVER = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?))(?::(?P<port>[0-9]+))?"
-)
+_SERVER = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+))(?::(?P<port>[0-9]+))?")
 # One label of a name; underscores stand in names such as `_dmarc`, an asterisk stands alone.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?:\*|{_LABEL})(?:\.{_LABEL})*")
@@ -33,7 +31,7 @@ def name_server(text: str) -> NameServer:
         return NameServer(str(ipaddress.IPv6Address(text)), _PORT)
     except ValueError:
         match = _SERVER.fullmatch(text)
-    if match is None:
+    if match is None or (match["host"] and not _is_name(match["host"])):
         raise ValueError(text)
     host = match["host"] or str(ipaddress.IPv6Address(match["v6"]))
     port = int(match["port"][:6]) if match["port"] else _PORT

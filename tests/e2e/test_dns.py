@@ -75,7 +75,7 @@ def test_a_key_that_the_server_does_not_know_is_refused_before_anything_is_copie
 ) -> None:
     stranger = make_tsig_key(tmp_path, "stranger")
     cli = move.cli(switch=[dns_switch(primary, stranger)])
-    for outcome in (cli("plan", "--json", expect=4), cli("run", expect=4)):
+    for outcome in (cli("plan", expect=4), cli("run", expect=4)):
         assert "does not know the key (BADKEY)" in outcome.stdout + outcome.stderr
         assert stranger.secret not in str(outcome)
     assert not move.target.exists() or not list(move.target.iterdir())
@@ -85,7 +85,7 @@ def test_a_name_server_that_is_down_is_an_endpoint_that_cannot_be_reached(
     move: Move, key: Key, primary: Server
 ) -> None:
     cli = move.cli(switch=[dns_switch(primary, key, server=f"127.0.0.1:{free_port()}")])
-    assert "cannot be asked" in str(cli("plan", "--json", expect=10))
+    assert "cannot be asked" in str(cli("plan", expect=10))
     cli("plan", "--offline")
 
 

@@ -19,7 +19,8 @@ from migrator.domain.events import Event, OnEvent
 from migrator.domain.plan import DnsSwitch, NameServer
 from migrator.errors import EndpointUnavailable, MigratorError, Refused
 from migrator.switching.cautious import put_in_place, take_back
-from migrator.switching.dns import look_at
+from migrator.switching.dns import effect as effects
+from migrator.switching.dns import look_at, servers
 from migrator.switching.dns.effect import DnsEffect
 from migrator.switching.dns.sight import RecordSight
 from migrator.switching.effects import Answer, Effect
@@ -98,6 +99,8 @@ def effect_of(switch: DnsSwitch) -> DnsEffect:
         ("fresh", "A", NEW, NEW),
         ("fresh", "CNAME", "eau", f"eau.{ZONE}."),
         ("@", "TXT", "moved", '"moved"'),
+        ("any.wild", "A", NEW, NEW),
+        ("any.astray", "CNAME", "web.dc18.example.", "web.dc18.example."),
     ],
 )
 def test_there_and_back_again(ground: Ground, name: str, kind: Kind, value: str, shown: str) -> None:
@@ -184,7 +187,7 @@ def test_a_value_that_was_there_from_the_start_is_not_guessed_back(ground: Groun
 
 
 def test_an_alias_in_the_way_is_told(ground: Ground) -> None:
-    with pytest.raises(Refused, match=rf"alias\.{ZONE} is an alias \(CNAME\) of eau\.{ZONE}"):
+    with pytest.raises(Refused, match=rf"alias\.{ZONE} is an alias \(CNAME\) of eau\.{ZONE}, so"):
         put_in_place(effect_of(ground.switch("alias")), Memory(), ignore)
     assert ground.primary.ask("alias", "CNAME") == (300, {f"eau.{ZONE}."})
 
@@ -258,6 +261,35 @@ def test_a_server_that_does_not_answer_makes_it_unknown(ground: Ground, secondar
     assert effect.doubt is None
 
 
+def test_a_record_of_its_own_takes_the_place_of_an_alias_by_wildcard(ground: Ground) -> None:
+    effect, memory = effect_of(ground.switch("any.astray")), Memory()
+    put_in_place(effect, memory, ignore)
+    assert ground.primary.ask("any.astray") == (60, {NEW})
+    take_back(effect, memory, ignore)
+    assert ground.primary.ask("any.astray", "CNAME") == (300, {f"eau.{ZONE}."})
+
+
+def test_a_server_that_is_away_while_the_others_are_ahead_is_waited_for(
+    ground: Ground, secondary: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effect = effect_of(ground.switch("eau", "A", NEW, secondary))
+    effect.prepare()
+    effect.apply()
+    secondary.notify()
+    wait_for(lambda: secondary.ask("eau")[1] == {NEW}, "the secondary has caught up")
+    secondary.pause()
+    pauses: list[float] = []
+
+    def come_back(seconds: float) -> None:
+        pauses.append(seconds)
+        secondary.go_on()
+
+    monkeypatch.setattr(servers, "_QUESTION_SECONDS", 0.3)
+    monkeypatch.setattr(effects, "time", SimpleNamespace(monotonic=time.monotonic, sleep=come_back))
+    assert effect.probe() is Answer.IN_PLACE
+    assert pauses
+
+
 def test_nobody_listening_is_unknown_and_told_at_planning_time(ground: Ground) -> None:
     nowhere = NameServer("127.0.0.1", free_port())
     switch = replace(ground.switch(), server=nowhere, servers=(nowhere,))
@@ -297,6 +329,7 @@ class TestLooking:
         serial = ground.primary.serial()
         assert look_at(ground.switch()) == RecordSight(("192.0.2.1",), 300, is_in_place=False, is_key_open=False)
         assert look_at(ground.switch("deux")).ttl_seconds == 7200
+        assert look_at(ground.switch("any.wild")) == RecordSight(("192.0.2.1",), 7200, False, False)
         assert look_at(ground.switch("deux")).values == ("192.0.2.1", "192.0.2.2")
         assert look_at(ground.switch("fresh")) == RecordSight((), None, is_in_place=False, is_key_open=False)
         assert look_at(ground.switch(value="192.0.2.1")).is_in_place

@@ -42,6 +42,8 @@ deux 7200 A 192.0.2.1
 deux 7200 A 192.0.2.2
 six 300 AAAA 2001:db8::1
 alias 300 CNAME eau
+*.wild 7200 A 192.0.2.1
+*.astray 300 CNAME eau
 child 300 NS ns.lyon.example.
 words 300 TXT "one; \\"two\\"" "three"
 """

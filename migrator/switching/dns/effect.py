@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import dns.rcode
 import dns.rdataset
 
 from migrator.domain.plan import DnsSwitch, NameServer
 from migrator.errors import EndpointUnavailable, Refused
-from migrator.switching.dns.key import read_key
+from migrator.switching.dns.key import key_of
+from migrator.switching.dns.looking import Standing, standing
 from migrator.switching.dns.record import Record, pack, shown, unpack
-from migrator.switching.dns.servers import CONDITIONS, Found, ask, send
+from migrator.switching.dns.servers import CONDITIONS, ask, send
 from migrator.switching.effects import Answer, Doubt
 
 # How long servers that do not agree yet are left alone before they are asked again: at first, and at most.
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+
+
+class _Seen(NamedTuple):
+    """What one round of questions brought back."""
+
+    ahead: int  # servers that give exactly the new value
+    behind: tuple[str, ...]  # the others that answered, with what they give, for people
+    doubt: Doubt | None  # about the first that gave no answer
 
 
 class DnsEffect:
@@ -29,29 +38,25 @@ class DnsEffect:
         self.doubt: Doubt | None = None
         self._switch = switch
         self._record = Record.of(switch)
-        self._before: Found | None = None
+        self._before: Standing | None = None
 
     def probe(self) -> Answer:
         """In place when all servers give exactly the new value, not in place when none does.
 
-        While some do and some do not, they are asked again until the plan's timeout is over; then, and when a server
-        gives no answer, it is unknown, and `doubt` says why.
+        While only some do, they are asked again until the plan's timeout is over. Then, and when none does and not all
+        answer, it is unknown, and `doubt` says why.
         """
-        self.doubt = None
         deadline = time.monotonic() + self._switch.timeout_seconds
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            try:
-                behind = self._behind()
-            except (Refused, EndpointUnavailable) as error:
-                self.doubt = Doubt(error.message, error.hint)
-                return Answer.UNKNOWN
-            if not behind:
+            seen = self._look_around()
+            self.doubt = None
+            if seen.ahead == len(self._switch.servers):
                 return Answer.IN_PLACE
-            if len(behind) == len(self._switch.servers):
+            if seen.ahead == 0 and seen.doubt is None:
                 return Answer.NOT_IN_PLACE
-            if time.monotonic() + pause > deadline:
-                self.doubt = self._disagreement(behind)
+            if seen.ahead == 0 or time.monotonic() + pause > deadline:
+                self.doubt = seen.doubt or self._disagreement(seen.behind)
                 return Answer.UNKNOWN
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -59,28 +64,22 @@ class DnsEffect:
     def prepare(self) -> str | None:
         """The values and the time to live that stand there now, or that there are none.
 
-        Refused when a CNAME stands in the way, or the new value is there already.
+        Refused when the new value is there already, something else stands in its way, or the server takes no update.
         """
-        found = self._found(self._switch.server)
-        if found.alias is not None:
-            self._refuse(
-                f"{self._record.at} is an alias (CNAME) of {found.alias}",
-                "let the plan change the CNAME, or replace it by hand first",
-            )
-        if self._record.is_said_by(found.records):
+        self._before = standing(self._switch, self._record)
+        if self._record.is_said_by(self._before.own):
             self._refuse(
                 f"{self._record} was changed by somebody else just now",
                 "the next run asks the probe how things stand",
             )
-        self._before = found
-        return pack(found.records)
+        return pack(self._before.own)
 
     def apply(self) -> None:
         """Replace what `prepare` saw by the new value; Refused when something else stands there by now."""
         assert self._before is not None, "prepare comes first"
-        before = self._before.records
+        before = self._before.own
         outcome = self._swap(before, self._record.wanted)
-        if outcome in CONDITIONS and not self._record.is_said_by(self._found(self._switch.server).records):
+        if outcome in CONDITIONS and not self._record.is_said_by(self._ask(self._switch.server)):
             self._refuse(
                 f"{self._record} no longer says {shown(before)}, or something else stands at that name "
                 f"({dns.rcode.to_text(outcome)}); nothing was changed",
@@ -98,21 +97,28 @@ class DnsEffect:
 
     def _swap(self, expected: dns.rdataset.Rdataset | None, new: dns.rdataset.Rdataset | None) -> dns.rcode.Rcode:
         # The key is read for each update: it can be changed meanwhile, and no secret waits in memory.
-        key = read_key(self._switch.key_file) if self._switch.key_file else None
-        return send(self._switch.server, self._record.replacing(expected, new, key))
+        return send(self._switch.server, self._record.replacing(expected, new, key_of(self._switch)))
 
-    def _behind(self) -> list[tuple[NameServer, Found]]:
-        """The servers that do not give exactly the new value, each with what it gives."""
-        found = [(server, self._found(server)) for server in self._switch.servers]
-        return [(server, each) for server, each in found if not self._record.is_said_by(each.records)]
+    def _look_around(self) -> _Seen:
+        ahead, behind, doubts = 0, [], []
+        for server in self._switch.servers:
+            try:
+                records = self._ask(server)
+            except (Refused, EndpointUnavailable) as error:
+                doubts.append(Doubt(error.message, error.hint))
+                continue
+            if self._record.is_said_by(records):
+                ahead += 1
+            else:
+                behind.append(f"{server} gives {shown(records)}")
+        return _Seen(ahead, tuple(behind), doubts[0] if doubts else None)
 
-    def _found(self, server: NameServer) -> Found:
-        return ask(server, self._record.name, self._record.kind)
+    def _ask(self, server: NameServer) -> dns.rdataset.Rdataset | None:
+        return ask(server, self._record.name, self._record.kind).records
 
-    def _disagreement(self, behind: list[tuple[NameServer, Found]]) -> Doubt:
-        given = "; ".join(f"{server} gives {shown(found.records)}" for server, found in behind)
+    def _disagreement(self, behind: tuple[str, ...]) -> Doubt:
         return Doubt(
-            f"not all servers agree on {self._record} after {self._switch.timeout_seconds:g} s: {given}",
+            f"not all servers agree on {self._record} after {self._switch.timeout_seconds:g} s: {'; '.join(behind)}",
             "see why they lag behind (notify, transfers); the same command asks again and goes on when they agree",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ import dns.name
 import dns.tsig
 
 from migrator.domain.entries import display
+from migrator.domain.plan import DnsSwitch
 from migrator.errors import Refused
 
 _LARGEST_FILE = 65_536
@@ -29,7 +31,6 @@ _MAKE_ONE = "make one with `tsig-keygen NAME`, and give it to the name server as
 
 # The grammar of named.conf, as far as a `key` clause needs it: comments, quoted strings, punctuation, words.
 _TOKEN = re.compile(r'(?:/\*.*?\*/|//[^\n]*|#[^\n]*|\s)+|"([^"\n]*)"|([{};])|([^\s{};"]+)', re.DOTALL)
-_KEY = ("key", None, "{")
 
 
 class SecretKey(dns.tsig.Key):
@@ -37,6 +38,11 @@ class SecretKey(dns.tsig.Key):
 
     def __repr__(self) -> str:
         return f"<key {self.name} {self.algorithm}>"
+
+
+def key_of(switch: DnsSwitch) -> SecretKey | None:
+    """The key that signs the updates of `switch`; None when the plan wants them unsigned."""
+    return read_key(switch.key_file) if switch.key_file else None
 
 
 def read_key(path: Path) -> SecretKey:
@@ -49,13 +55,14 @@ def read_key(path: Path) -> SecretKey:
     algorithm = _ALGORITHMS.get(statements.get("algorithm", "").lower().removesuffix("."))
     if algorithm is None:
         raise Refused(f"the key file {shown} names no algorithm of {', '.join(_ALGORITHMS)}", hint=_MAKE_ONE)
-    try:
+    key: SecretKey | None = None
+    with contextlib.suppress(binascii.Error, ValueError, dns.exception.DNSException):
         secret = base64.b64decode(statements.get("secret", ""), validate=True)
-        if secret:
-            return SecretKey(dns.name.from_text(name), secret, algorithm)
-    except (binascii.Error, ValueError, dns.exception.DNSException):
-        pass  # told below, without the words of the error: they could quote the secret
-    raise Refused(f"the key file {shown} holds no usable name and secret", hint=_MAKE_ONE)
+        key = SecretKey(dns.name.from_text(name), secret, algorithm)
+    # Not raised from the error that was: its words could quote the secret.
+    if key is None or not key.secret:
+        raise Refused(f"the key file {shown} holds no usable name and secret", hint=_MAKE_ONE)
+    return key
 
 
 def is_open_to_all(path: Path) -> bool:
@@ -65,14 +72,16 @@ def is_open_to_all(path: Path) -> bool:
 
 def _read(path: Path, shown: str) -> str:
     try:
-        # Without waiting: a FIFO in its place must not hold a run up.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Refused(f"the key file {shown} is not a file", hint=_MAKE_ONE)
             return file.read(_LARGEST_FILE).decode("ascii", "replace")
     except OSError as error:
         raise Refused(f"cannot read the key file {shown}: {error.strerror}", hint=_MAKE_ONE) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO in its place must not hold a run up
 
 
 def _keys(text: str) -> list[tuple[str, dict[str, str]]]:

@@ -98,7 +98,7 @@ def ask(server: NameServer, name: dns.name.Name, kind: dns.rdatatype.RdataType) 
         _refuse(server, answer.rcode(), _REFUSED_QUESTIONS)
     if not answer.flags & dns.flags.AA:
         raise Refused(
-            f"the name server {server} does not serve the zone of {name} itself",
+            f"the name server {server} does not serve the zone of {name.to_text(omit_final_dot=True)} itself",
             hint="`server` and `servers` must be the zone's own servers; a resolver's answers may be old",
         )
     records = answer.get_rrset(answer.answer, name, dns.rdataclass.IN, kind)
