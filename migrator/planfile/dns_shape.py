@@ -94,7 +94,8 @@ class DnsShape(Mapping):
         description="The key that signs the update, as BIND's `tsig-keygen` writes it. Without it, nothing is signed.",
     )
     servers: list[ServerAddress] = Field(
-        default=[], description="Name servers asked until all of them give the new value; without it, `server` alone."
+        default=[],
+        description="More name servers of the zone; they and `server` are asked until all give the new value.",
     )
     timeout: Timeout = Field(
         default=DEFAULT_TIMEOUT_SECONDS, description="How long until all servers must give the value."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 import traceback
@@ -215,6 +216,34 @@ def test_a_cut_after_any_write_is_healed_by_the_next_run(
         assert ground.primary.ask("eau") == (300, {"192.0.2.1"}), "what undo needs was not lost"
 
 
+class CutOff(DnsEffect):
+    """The process ends right after each update, before anything is written down."""
+
+    def apply(self) -> None:
+        super().apply()
+        raise PowerCut
+
+    def undo(self, prepared: str | None) -> None:
+        super().undo(prepared)
+        raise PowerCut
+
+
+def test_a_cut_between_the_update_and_its_confirmation_is_settled_by_the_probe(ground: Ground) -> None:
+    switch, memory, serial = ground.switch(), Memory(), ground.primary.serial()
+    moves: list[tuple[Move, str, tuple[int, set[str]]]] = [
+        (put_in_place, "in place", (60, {NEW})),
+        (take_back, "not in place", (300, {"192.0.2.1"})),
+    ]
+    for number, (move, answer, record) in enumerate(moves, start=1):
+        with pytest.raises(PowerCut):
+            move(CutOff("portal", "switch 1 (dns)", switch), memory, ignore)
+        assert memory.history()[-1][1] is None
+        move(effect_of(switch), memory, ignore)
+        assert memory.history()[-1][1] == answer
+        assert ground.primary.ask("eau") == record
+        assert ground.primary.serial() == serial + number, "one update each way, never a second"
+
+
 def test_a_secondary_that_lags_behind_is_waited_for(ground: Ground, secondary: Server) -> None:
     effect, memory = effect_of(ground.switch("eau", "A", NEW, secondary)), Memory()
     seen_behind: list[set[str]] = []
@@ -249,6 +278,13 @@ def test_a_secondary_that_stays_behind_ends_as_unknown_and_goes_on_later(ground:
     assert memory.history() == [("apply", "in place")]
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let servers that do not answer be given up soon."""
+    monkeypatch.setattr(servers, "_QUESTION_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("hurried")
 def test_a_server_that_does_not_answer_makes_it_unknown(ground: Ground, secondary: Server) -> None:
     effect, memory = effect_of(ground.switch("eau", "A", NEW, secondary)), Memory()
     secondary.pause()
@@ -269,6 +305,7 @@ def test_a_record_of_its_own_takes_the_place_of_an_alias_by_wildcard(ground: Gro
     assert ground.primary.ask("any.astray", "CNAME") == (300, {f"eau.{ZONE}."})
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_server_that_is_away_while_the_others_are_ahead_is_waited_for(
     ground: Ground, secondary: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,18 +321,28 @@ def test_a_server_that_is_away_while_the_others_are_ahead_is_waited_for(
         pauses.append(seconds)
         secondary.go_on()
 
-    monkeypatch.setattr(servers, "_QUESTION_SECONDS", 0.3)
     monkeypatch.setattr(effects, "time", SimpleNamespace(monotonic=time.monotonic, sleep=come_back))
     assert effect.probe() is Answer.IN_PLACE
     assert pauses
 
 
-def test_nobody_listening_is_unknown_and_told_at_planning_time(ground: Ground) -> None:
+@pytest.mark.usefixtures("hurried")
+def test_nobody_listening_is_unknown_and_told_at_planning_time() -> None:
     nowhere = NameServer("127.0.0.1", free_port())
-    switch = replace(ground.switch(), server=nowhere, servers=(nowhere,))
+    switch = DnsSwitch(nowhere, ZONE, "eau", "A", NEW, 60, None, (nowhere,))
     assert effect_of(switch).probe() is Answer.UNKNOWN
-    with pytest.raises(EndpointUnavailable, match=f"{nowhere} cannot be asked"):
+    with pytest.raises(EndpointUnavailable, match=f"{nowhere} cannot be asked: no answer in time"):
         look_at(switch)
+
+
+def test_a_name_server_without_an_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    nobody = NameServer("ns.invalid", 53)
+    with pytest.raises(EndpointUnavailable, match=r"ns\.invalid:53 cannot be asked: Name or service not known"):
+        look_at(DnsSwitch(nobody, ZONE, "eau", "A", NEW, 60, None, (nobody,)))
 
 
 @pytest.mark.parametrize(
