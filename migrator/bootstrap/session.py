@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import migrator
+from migrator.bootstrap.live_limits import hearing_of_limits
 from migrator.bootstrap.signals import stopping
 from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
 from migrator.domain.phases import Gate, Phase
@@ -128,7 +129,8 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
     _refuse_a_changed_plan(plan, journal)
     run_id = journal.begin_run(command, plan.digest, versions())
     specs = {spec.name: spec for spec in plan.endpoints}
-    shares = demand_on(plan, chosen).shares(os.cpu_count() or 1)
+    demand = demand_on(plan, chosen)
+    shares = demand.shares(os.cpu_count() or 1)
     budgets = Budgets(specs, shares.own, folder.door, lambda words: on_event(Note(words, None, "warning")))
     pool, stop = MoverPool(shares.movers, specs, budgets), Stop()
     gates = Gates(plan, journal, operator(), granted)
@@ -149,7 +151,12 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
         adopt=adopt,
     )
     try:
-        with stopping(stop, pool.ask_to_stop, pool.shutdown, on_event):
+        with (
+            stopping(stop, pool.ask_to_stop, pool.shutdown, on_event),
+            hearing_of_limits(folder, budgets, on_event),
+        ):
+            for finding in demand.findings():
+                on_event(Note(finding.sentence, finding.application, finding.severity))
             yield session
     except BaseException as error:
         session.exit_code = exit_code_of(error)

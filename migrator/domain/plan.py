@@ -118,6 +118,32 @@ class SymlinkSwitch:
 
 
 @dataclass(frozen=True, slots=True)
+class NameServer:
+    """Where a name server listens: a host or address, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSwitch:
+    """Let the record `name` of `zone` say `value` and nothing else, by an update at `server` (RFC 2136)."""
+
+    server: NameServer
+    zone: str  # without a dot at its end
+    name: str  # within the zone; `@` is the zone itself
+    type: Literal["A", "AAAA", "CNAME", "TXT"]
+    value: str
+    ttl_seconds: int
+    key_file: Path | None  # what `tsig-keygen` writes; None: the update is not signed
+    servers: tuple[NameServer, ...]  # all must give the value, `server` among them
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
 class LaterSwitch:
     """A switch that the plan format knows and this version does not carry out yet."""
 
@@ -125,7 +151,7 @@ class LaterSwitch:
     settings: tuple[tuple[str, str], ...]
 
 
-Switch = Triple | SymlinkSwitch | LaterSwitch
+Switch = Triple | SymlinkSwitch | DnsSwitch | LaterSwitch
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal_column, or_, select
 
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.domain.reports import Tally
 from migrator.journal import tables
 from migrator.journal.database import Database
 from migrator.journal.items import ENTRY, ENTRY_AT_TARGET, ToVerify, blocks, blocks_backwards, entry_of, facts_of, tally
+from migrator.journal.large import LargeFiles
+from migrator.journal.linked import LinkedFiles
 from migrator.journal.scan import Scan, ScanRecord
 from migrator.journal.sequence import next_seq
 
@@ -73,6 +75,8 @@ _DISTRUSTED = """
 
 _REMOVED = "DELETE FROM item WHERE dataset = ? AND path = ? AND is_gone = 1"
 
+_NO_LONGER_LARGE = "DELETE FROM large_file WHERE dataset = ? AND path = ?"
+
 _CLEARED = "UPDATE item SET target_kind = NULL WHERE dataset = ? AND path = ? AND target_kind <> kind"
 
 
@@ -91,6 +95,16 @@ class Manifest:
         self.dataset = dataset
         self._database = database
         self._id = dataset_id
+
+    @property
+    def large(self) -> LargeFiles:
+        """The files that go in chunks."""
+        return LargeFiles(self._database, self._id)
+
+    @property
+    def linked(self) -> LinkedFiles:
+        """Its files that have several names."""
+        return LinkedFiles(self._database, self._id)
 
     def begin_scan(self) -> Scan:
         """A pass: the source as it is now becomes the manifest."""
@@ -115,6 +129,8 @@ class Manifest:
         with self._database.write() as connection:
             seq = next_seq(connection)
             _execute(connection, _VERIFIED, [(seq, by, sha256, self._id, path) for path, sha256 in paths])
+            # The digest of the whole stands for those of the chunks from now on.
+            _execute(connection, _NO_LONGER_LARGE, [(self._id, path) for path, sha256 in paths if sha256])
         return seq
 
     def failed(self, rows: Sequence[tuple[bytes, str]]) -> int:
@@ -173,6 +189,11 @@ class Manifest:
         query = select(*ENTRY).where(_item.is_gone == 0, _item.state == Class.PENDING.value)
         return [entry_of(row) for row in self._about(paths, query)]
 
+    def was_copied(self, path: bytes) -> bool:
+        """Whether a file of ours stands at the target, of whatever version."""
+        query = self._rows(func.count()).where(_item.path == path, _item.copied_seq.is_not(None))
+        return bool(self._count(query.where(_item.target_kind == Kind.FILE.value, _item.kind == Kind.FILE.value)))
+
     def distrust(self) -> None:
         """What was copied was copied under another plan: everything is to be carried again, over what is there."""
         with self._database.write() as connection:
@@ -202,7 +223,8 @@ class Manifest:
         Also what failed there before: it may have been mended, and must not be passed over in silence.
         """
         is_stale = and_(_item.state == Class.VERIFIED.value, _item.verified_seq <= since_seq)
-        is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None))
+        has_chunks = (tables.large_file.c.dataset == self._id) & (tables.large_file.c.path == _item.path)
+        is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None), exists().where(has_chunks))
         was_copied = and_(_item.target_kind == _item.kind, _item.copied_seq.is_not(None))
         had_failed = and_(_item.state == Class.FAILED.value, was_copied, is_comparable)
         wanted = self._rows(*ENTRY, _item.sha256, _item.copied_seq).where(

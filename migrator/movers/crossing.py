@@ -31,6 +31,7 @@ class Crossing:
     pool: MoverPool | Leg
     on_event: OnEvent
     stop: Stop
+    compares: bool = False  # whether both sides can hash what they have
 
     def tell_moved(self, size_bytes: int) -> None:
         """Content was read; nothing durable yet."""

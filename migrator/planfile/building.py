@@ -14,6 +14,7 @@ from migrator.domain.plan import (
     Check,
     Cutover,
     Dataset,
+    DnsSwitch,
     EndpointSpec,
     LaterSwitch,
     Limits,
@@ -27,6 +28,7 @@ from migrator.domain.plan import (
     Wave,
 )
 from migrator.planfile.content import content_of, digest_of
+from migrator.planfile.dns_shape import DnsShape, name_server
 from migrator.planfile.effect_shapes import CheckShape, CommandSwitch, FreezeShape, SwitchShape
 from migrator.planfile.endpoint_shapes import EndpointShape, SshShape
 from migrator.planfile.mapping import Mapping
@@ -87,7 +89,7 @@ class _Builder:
             needs=tuple(shape.needs),
             freeze=_triple(shape.freeze) if shape.freeze else None,
             checks=tuple(_check(each) for each in shape.checks),
-            switches=tuple(_switch(each) for each in shape.switch),
+            switches=tuple(self._switch(each) for each in shape.switch),
             soak=dt.timedelta(seconds=shape.soak.total_seconds),
             verify_under_freeze=shape.verify_under_freeze,
             approval=shape.approval,
@@ -107,6 +109,31 @@ class _Builder:
             symlinks=shape.symlinks,
             proof=shape.proof,
             max_deletions=shape.max_deletions,
+        )
+
+    def _switch(self, shape: SwitchShape) -> Switch:
+        if shape.symlink:
+            symlink = shape.symlink
+            return SymlinkSwitch(symlink.on, symlink.link.encode(), symlink.to.encode(), symlink.timeout)
+        if shape.command:
+            return _triple(shape.command)
+        if shape.dns:
+            return self._dns(shape.dns)
+        return LaterSwitch(*_only(shape))
+
+    def _dns(self, shape: DnsShape) -> DnsSwitch:
+        # The server that takes the update is always asked: what stands there decides whether it is applied.
+        servers = dict.fromkeys([shape.server, *shape.servers])
+        return DnsSwitch(
+            server=name_server(shape.server),
+            zone=shape.zone,
+            name=shape.name,
+            type=shape.type,
+            value=shape.value,
+            ttl_seconds=shape.ttl,
+            key_file=self._file(shape.key_file) if shape.key_file else None,
+            servers=tuple(name_server(each) for each in servers),
+            timeout_seconds=shape.timeout,
         )
 
     def _ssh(self, shape: SshShape) -> Ssh:
@@ -132,15 +159,6 @@ class _Builder:
 
 def _triple(shape: FreezeShape | CommandSwitch) -> Triple:
     return Triple(shape.on, tuple(shape.apply), tuple(shape.probe), tuple(shape.undo), shape.timeout)
-
-
-def _switch(shape: SwitchShape) -> Switch:
-    if shape.symlink:
-        symlink = shape.symlink
-        return SymlinkSwitch(symlink.on, symlink.link.encode(), symlink.to.encode(), symlink.timeout)
-    if shape.command:
-        return _triple(shape.command)
-    return LaterSwitch(*_only(shape))
 
 
 def _check(shape: CheckShape) -> Check:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from migrator.domain.plan import DEFAULT_TIMEOUT_SECONDS
+from migrator.planfile.dns_shape import DnsShape
 from migrator.planfile.fields import AbsolutePath, Argv, File, Reads, Text, Timeout, as_text, whole_number, wrong
 from migrator.planfile.mapping import Mapping, Short
 from migrator.planfile.remarks import quoted
@@ -39,7 +40,6 @@ def _as_url(value: object) -> str:
 
 Url = Annotated[str, Reads(_as_url, {"type": "string", "pattern": "^https?://[^@ ]+$"})]
 Status = Annotated[int, whole_number(100, 599)]
-TtlSeconds = Annotated[int, whole_number(1, 86400)]
 
 
 class FreezeShape(Mapping):
@@ -69,26 +69,6 @@ class SymlinkShape(Mapping):
     link: AbsolutePath = Field(description="The link; it may be missing before, and must be nothing else than a link.")
     to: AbsolutePath = Field(description="What it points to after the switch.")
     timeout: Timeout = Field(default=DEFAULT_TIMEOUT_SECONDS, description=_TIMEOUT)
-
-
-class DnsSwitch(Mapping):
-    """A record that is replaced by a dynamic update (RFC 2136), on condition that it still is what it was."""
-
-    server: Text = Field(description="The name server that takes updates, as `address:port`.")
-    zone: Text = Field(description="The zone.")
-    name: Text = Field(description="The name within the zone.")
-    type: Literal["A", "AAAA", "CNAME", "TXT"] = Field(description="Type of the record.")
-    value: Text = Field(description="What the record says after the switch.")
-    ttl: TtlSeconds = Field(default=60, description="Time to live of the record, in seconds.")
-    key_file: File | None = Field(
-        default=None, description="The key that signs the update, as BIND's `tsig-keygen` writes it."
-    )
-    servers: list[Text] = Field(
-        default=[], description="Name servers asked until all of them give the new value; without it, `server` alone."
-    )
-    timeout: Timeout = Field(
-        default=DEFAULT_TIMEOUT_SECONDS, description="How long until all servers must give the value."
-    )
 
 
 class HaproxySwitch(Mapping):
@@ -130,7 +110,7 @@ class SwitchShape(Mapping):
 
     symlink: SymlinkShape | None = Field(default=None, description="Point a symbolic link elsewhere.")
     command: CommandSwitch | None = Field(default=None, description="Run a command.")
-    dns: DnsSwitch | None = Field(default=None, description="Change a DNS record.")
+    dns: DnsShape | None = Field(default=None, description="Change a DNS record.")
     haproxy: HaproxySwitch | None = Field(default=None, description="Move traffic inside HAProxy.")
     http: HttpSwitch | None = Field(default=None, description="Call an HTTP interface.")
 

@@ -11,6 +11,7 @@ from migrator.endpoints.contract import TargetTree
 from migrator.errors import Refused
 from migrator.movers.crossing import Crossing
 from migrator.planning.preflight import Facts, examine
+from migrator.steps.records import record_findings
 from migrator.steps.scene import Scene, may_give_away
 
 _STRANGERS_NAMED = 4
@@ -21,6 +22,7 @@ def preflight(scene: Scene) -> None:
     findings: list[Finding] = []
     for crossing in scene.crossings():
         findings += examine(facts_about(scene, crossing))
+    findings += record_findings(scene.application)
     for finding in findings:
         if finding.severity != "error":
             scene.on_event(Note(finding.sentence, scene.application.name, finding.severity))

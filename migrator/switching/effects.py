@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from migrator.domain.entries import display
-from migrator.domain.plan import Application, Argv, LaterSwitch, Place, Switch, SymlinkSwitch, Triple
+from migrator.domain.plan import Application, Argv, DnsSwitch, LaterSwitch, Place, Switch, SymlinkSwitch, Triple
 from migrator.endpoints.contract import Completed, Host
 from migrator.errors import Refused
 
@@ -32,6 +32,22 @@ class Answer(StrEnum):
     IN_PLACE = "in place"
     NOT_IN_PLACE = "not in place"
     UNKNOWN = "unknown"
+
+
+class Doubt(NamedTuple):
+    """Why a probe's answer was unknown: the rest of a sentence, and what to do."""
+
+    sentence: str
+    hint: str | None
+
+
+@runtime_checkable
+class Doubting(Protocol):
+    """An effect whose probe can say more than that its answer is unknown."""
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why the last probe's answer was unknown; None when it was clear."""
 
 
 class Effect(Protocol):
@@ -197,6 +213,10 @@ def _effect(application: str, number: int, switch: Switch, place: Callable[[Plac
             return CommandEffect(application, f"switch {number} (command)", switch, place(switch.on).run)
         case SymlinkSwitch():
             return SymlinkEffect(application, f"switch {number} (symlink)", switch, place(switch.on))
+        case DnsSwitch():
+            from migrator.switching.dns import dns_effect  # noqa: PLC0415 - it is built on this module
+
+            return dns_effect(application, f"switch {number} (dns)", switch)
         case LaterSwitch():
             raise Refused(
                 f"switch {number} of `{application}` is of type `{switch.type}`, which is not carried out yet",

@@ -14,6 +14,7 @@ from migrator.journal.manifest import ToVerify
 from migrator.movers.crossing import Crossing
 from migrator.movers.errands import Errand, Errands
 from migrator.verification.comparing import difference
+from migrator.verification.linking import Links
 from migrator.verification.rereading import Expected, Read, Rereading, Verdict, reread
 
 BY_TARGET = "target bytes read again"
@@ -42,12 +43,15 @@ def verify(crossing: Crossing, since_seq: int, *, read_source: bool) -> Findings
     differs becomes `failed`, one whose source has moved on becomes `pending`.
     """
     ledger = _Ledger(crossing, BY_BOTH if read_source else BY_TARGET)
-    others = _look_around(crossing, ledger.findings)
+    links = Links(crossing)
+    others = _look_around(crossing, ledger.findings, links)
     with _Readers(crossing, ledger) as readers:
         for block in crossing.manifest.to_verify(since_seq):
             crossing.stop.check()
             ledger.compare([each.entry for each in block if each.entry.kind is not Kind.FILE], others)
             readers.read(block, read_target=True, read_source=read_source)
+    for faults in links.faults():
+        ledger.fail(faults)
     return ledger.findings
 
 
@@ -141,9 +145,16 @@ class _Readers:
     def read(self, items: Sequence[ToVerify], *, read_target: bool, read_source: bool) -> None:
         """Have the files among `items` read again; waits while enough is out."""
         _announce(self._crossing, items)
-        for files in _cut([Expected(each.entry, each.sha256) for each in items if each.entry.kind is Kind.FILE]):
+        for files in _cut([self._expected(each) for each in items if each.entry.kind is Kind.FILE]):
             self._errands.wait_for_room()
             self._errands.send(self._errand(files, read_target=read_target, read_source=read_source))
+
+    def _expected(self, item: ToVerify) -> Expected:
+        if item.sha256 is not None or item.copied_seq is None:
+            return Expected(item.entry, item.sha256)
+        large = self._crossing.manifest.large
+        has_chunks = large.growing(item.entry.path) is not None
+        return Expected(item.entry, None, large.chunks(item.entry.path) if has_chunks else None)
 
     def _errand(self, files: Sequence[Expected], *, read_target: bool, read_source: bool) -> Errand:
         entries = {expected.entry.path: expected.entry for expected in files}
@@ -165,7 +176,7 @@ class _Readers:
         )
 
 
-def _look_around(crossing: Crossing, findings: Findings) -> dict[bytes, Entry]:
+def _look_around(crossing: Crossing, findings: Findings, links: Links) -> dict[bytes, Entry]:
     """Scan the target: its folders and links that are ours, by path; what is not ours is recorded as foreign."""
     ours: dict[bytes, Entry] = {}
     foreign: list[bytes] = []
@@ -175,6 +186,7 @@ def _look_around(crossing: Crossing, findings: Findings) -> dict[bytes, Entry]:
             entries = [each for each in block if isinstance(each, Entry)]
             for place in (each for each in block if isinstance(each, Unreadable)):
                 crossing.warn(f"cannot list `{display(place.path)}` at the target: {place.reason}")
+            links.note(entries)
             known = crossing.manifest.knows([entry.path for entry in entries])
             ours.update((each.path, each) for each in entries if each.path in known and each.kind is not Kind.FILE)
             strangers = [entry.path for entry in entries if entry.path not in known]

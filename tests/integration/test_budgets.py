@@ -13,6 +13,7 @@ from typing import Literal
 
 import pytest
 
+from migrator.domain.entries import Entry, Kind
 from migrator.domain.plan import EndpointSpec, Limits, Location
 from migrator.movers.budget import Budgets
 from migrator.movers.hands import Hands
@@ -114,7 +115,9 @@ def test_writing_over_ssh_counts_against_the_endpoint_that_is_written(
         meter = Meter(pool, "new", monkeypatch)
         try:
             name = os.fsencode(ground / "target" / lane)
-            files = [os.fsencode(path.relative_to(tmp_path)) for path in (tmp_path / "source").rglob("*") if path.is_file()]
+            files = [
+                os.fsencode(path.relative_to(tmp_path)) for path in (tmp_path / "source").rglob("*") if path.is_file()
+            ]
             job = (Location("old", os.fsencode(tmp_path)), Location("new", name), files)
             pool.submit(copy_files, job, on_report=print).result(SECONDS)
         finally:
@@ -145,8 +148,8 @@ def copy_files(hands: Hands, job: tuple[Location, Location, list[bytes]]) -> Non
 def read_all(hands: Hands, location: Location) -> None:
     tree = hands.source(location)
     hands.report("begun")
-    found = [each for block in tree.scan() for each in block]
-    for piece in tree.read([each for each in found if hasattr(each, "size") and each.kind == "file"]):
+    found = [each for block in tree.scan() for each in block if isinstance(each, Entry)]
+    for piece in tree.read([each for each in found if each.kind is Kind.FILE]):
         hands.report(len(piece.data))
 
 

@@ -48,9 +48,12 @@ class Doorman:
 
     def _carry(self, client: socket.socket) -> None:
         try:
-            with client, socket.create_connection(("127.0.0.1", self._server_port)) as server:
-                with contextlib.suppress(OSError):  # one of them is gone
-                    _exchange(client, server)
+            with (
+                contextlib.suppress(OSError),  # one of them is gone
+                client,
+                socket.create_connection(("127.0.0.1", self._server_port)) as server,
+            ):
+                _exchange(client, server)
         finally:
             with self._lock:
                 self._inside -= 1

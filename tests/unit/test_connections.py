@@ -80,9 +80,9 @@ def test_locks_limit_how_many_applications_go_side_by_side(tmp_path: Path) -> No
 def test_an_application_that_cannot_stay_within_the_limit_is_named(limit: int, is_told: bool, tmp_path: Path) -> None:
     wanted = demand(tmp_path, application("a", "old>new", "old>new", "old>new"), new=limit)
     told = [finding.sentence for finding in wanted.findings()]
-    assert [f"takes 5 connections to `new` at once, more than its `limits.connections` of {limit}" in one for one in told] == (
-        [True] if is_told else []
-    )
+    assert [
+        f"takes 5 connections to `new` at once, more than its `limits.connections` of {limit}" in one for one in told
+    ] == ([True] if is_told else [])
     assert (wanted.shares(8).movers, wanted.shares(8).own["new"]) == (1, 1)
 
 

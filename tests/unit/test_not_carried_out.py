@@ -54,12 +54,6 @@ def parts(folder: Path, **more: str) -> tuple[tuple[str, str], ...]:
         ("application", "fall_back: {source_write: true}", "fall-back", "application `a`: `fall_back`"),
         (
             "application",
-            "switch: [{dns: {server: s, zone: z, name: n, type: A, value: '1'}}]",
-            "switch-over",
-            "application `a`: the switch `dns`",
-        ),
-        (
-            "application",
             "switch: [{haproxy: {socket: /s, backend: b, from: x, to: y}}]",
             "switch-over",
             "application `a`: the switch `haproxy`",
@@ -83,7 +77,8 @@ def test_what_is_carried_out_is_not_named(tmp_path: Path) -> None:
         wave="parallel: 2",
         application="soak: 2h\n        freeze: {apply: [a], probe: [a], undo: [a]}\n        verify_under_freeze: all\n"
         "        switch:\n          - symlink: {link: /a, to: /b}\n"
-        "          - command: {on: target, apply: [a], probe: [a], undo: [a]}",
+        "          - command: {on: target, apply: [a], probe: [a], undo: [a]}\n"
+        "          - dns: {server: '::1', zone: z, name: n, type: TXT, value: '1'}",
     )
     assert found == ()
 
