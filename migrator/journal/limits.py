@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,15 +24,16 @@ from migrator.journal.tables import moment_text
 
 _FORMAT = "limit-1"
 _LIMIT_BYTES = 64 * 1024
+_MOMENT_SECONDS = 0.1
 
 
 @contextmanager
 def run_under_way(folder: StateFolder) -> Iterator[None]:
     """Be one of the runs under way; what was set for earlier ones is forgotten by the first and the last."""
     with _opened(folder) as lock:
-        if _is_alone(lock):
+        # Whoever only asks whether runs are under way holds it for a moment, too.
+        if _is_alone(lock, _MOMENT_SECONDS):
             _forget(folder)
-        # Another run that begins now may hold it for a moment.
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             yield
@@ -123,9 +125,13 @@ def _opened(folder: StateFolder) -> Iterator[int]:
         os.close(lock)
 
 
-def _is_alone(lock: int) -> bool:
+def _is_alone(lock: int, seconds: float = 0.0) -> bool:
+    """Whether nobody else holds the lock, or holds it no longer after so many seconds."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
+        if not seconds:
+            return False
+        time.sleep(seconds)
+        return _is_alone(lock)
     return True
