@@ -23,10 +23,11 @@ class Allowance(Protocol):
     def door(self) -> AbstractContextManager[None]:
         """The turn to connect and log in: one at a time. EndpointUnavailable when it does not come in time."""
 
-    def try_again_seconds(self) -> float:
-        """The server refused one more connection: for how long it is worth asking again, counted from the first time.
+    def try_again_seconds(self, *, is_crowding: bool) -> float:
+        """A connection was refused: for how long it is worth asking again, counted from the first time.
 
-        That depends on whether others are connected, who may be why. Zero leaves it to whoever shares the budget out.
+        `is_crowding` says that the server may have too many, so that it depends on whether others of ours are there.
+        Zero leaves it to whoever shares the budget out.
         """
 
 
@@ -42,8 +43,9 @@ class Unlimited:
         """The door is open."""
         return nullcontext()
 
-    def try_again_seconds(self) -> float:
+    def try_again_seconds(self, *, is_crowding: bool) -> float:
         """As long as an operator has patience with a wrong port."""
+        del is_crowding  # nobody else is there
         return PATIENCE_SECONDS
 
 
@@ -84,6 +86,6 @@ class Joint:
                 stack.enter_context(each.door())
             yield
 
-    def try_again_seconds(self) -> float:
-        """What the least patient of them says."""
-        return min(each.try_again_seconds() for each in self._all)
+    def try_again_seconds(self, *, is_crowding: bool) -> float:
+        """What the most patient of them says: which of them was crowded is not known here."""
+        return max(each.try_again_seconds(is_crowding=is_crowding) for each in self._all)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from migrator.movers.purse import Purse
 # While others of ours are connected, a refusal is theirs to cure: they leave when their batch ends.
 CROWDED_SECONDS = 120.0
 _LOOK_SECONDS = 0.25
+# Longer than between two tries.
+_WANTED_SECONDS = 6.0
 
 Doors = Callable[[str], Path]  # where the lock of an endpoint's door lies
 
@@ -34,6 +37,7 @@ class Budget:
         self.own = threading.BoundedSemaphore(own_connections)
         self.others = 0  # connections that stand whatever the movers do: of the run's own threads
         self.movers: set[object] = set()  # that may have a connection
+        self.wanted_until = 0.0  # a thread of the run was refused, and will ask again
 
 
 class Budgets:
@@ -119,7 +123,10 @@ class Budgets:
         with self._lock:
             budget.movers.discard(mover)  # it has let go of everything
             present = len(budget.movers)
-            others = budget.others if mover is not None else budget.others - 1  # less the one that was to be
+            others = budget.others
+            if mover is None:
+                others -= 1  # the one that was to be
+                budget.wanted_until = time.monotonic() + _WANTED_SECONDS
             if present + others <= 0:
                 return False
             allowed = budget.crowd.refused(present)
@@ -152,6 +159,11 @@ class Budgets:
         """Whether a mover may have a connection to one of these."""
         with self._lock:
             return any(mover in self._budgets[name].movers for name in endpoints if name in self._budgets)
+
+    def is_wanted_back(self, mover: object) -> bool:
+        """Whether a thread of the run is refused where a mover may have a connection that it does not use."""
+        with self._lock:
+            return any(mover in each.movers and each.wanted_until > time.monotonic() for each in self._all)
 
     def has_left(self, mover: object) -> None:
         """A mover has let go of all its connections."""
@@ -205,9 +217,9 @@ class OwnAllowance:
         finally:
             self._budget.door.leave()
 
-    def try_again_seconds(self) -> float:
+    def try_again_seconds(self, *, is_crowding: bool) -> float:
         """Longer while others of us are connected, who are asked to leave."""
-        return CROWDED_SECONDS if self._budgets.refused(self._name, None) else PATIENCE_SECONDS
+        return CROWDED_SECONDS if is_crowding and self._budgets.refused(self._name, None) else PATIENCE_SECONDS
 
 
 def too_long_at_the_door(endpoint: str) -> EndpointUnavailable:

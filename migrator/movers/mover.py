@@ -43,7 +43,6 @@ class Mover:
         )
         theirs.close()
         self.carries: Future[None] | None = None
-        self.was_killed = False  # by us
         self._line: Connection = ours
         self._sending = threading.Lock()
         self.send(start)
@@ -69,11 +68,6 @@ class Mover:
             raise MoverDied("a mover was killed in mid-batch") from error
         assert isinstance(message, FromMover)
         return message
-
-    def kill(self) -> None:
-        """End it at once, from any thread; its watcher learns it."""
-        self.was_killed = True
-        self.process.kill()
 
     def end(self) -> None:
         """Hang up, which makes it leave at once; kill it if it does not; reap it."""

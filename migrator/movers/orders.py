@@ -30,6 +30,12 @@ class Order:
     endpoints: frozenset[str] = frozenset()
     refused_at: float | None = None  # when it was first turned away at one of them
     not_before: float = 0.0
+    was_heard: bool = False  # since it was taken
+
+    def hear(self, report: Any) -> None:
+        """Hand on a report of the mover."""
+        self.was_heard = True
+        self.on_report(report)
 
     def wait_and_try_again(self, *, is_crowded: bool) -> bool:
         """It was turned away: give it a moment of its own; False when that has gone on for too long."""
@@ -102,6 +108,5 @@ class Orders:
                 self._queue.remove(order)
                 return order
         # What is left is held up by movers that are where it must go: by this one, too?
-        if any(self._budgets.is_at(mover, order.endpoints) for order in ready):
-            return Sign.LEAVE
-        return None
+        is_in_the_way = any(self._budgets.is_at(mover, order.endpoints) for order in ready)
+        return Sign.LEAVE if is_in_the_way or self._budgets.is_wanted_back(mover) else None

@@ -66,8 +66,9 @@ class MoverAllowance:
         finally:
             self._desk.say(Entered(self._endpoint))
 
-    def try_again_seconds(self) -> float:
+    def try_again_seconds(self, *, is_crowding: bool) -> float:
         """Not at all: the coordinator gives the batch out again when there is room."""
+        del is_crowding  # it is told with the error
         return 0.0
 
     def _granted(self, size_bytes: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.ssh.failures import Transient
@@ -38,6 +39,7 @@ class MoverPool(Executor):
         self._lock = threading.Lock()
         self._is_stopping = False
         self._is_shut_down = False
+        self._given_up: WeakSet[Future[None]] = WeakSet()
 
     def submit(  # type: ignore[override]
         self,
@@ -85,10 +87,13 @@ class MoverPool(Executor):
         Futures that no mover carries yet are cancelled. All are done when this returns.
         """
         with self._lock:
+            self._given_up.update(futures)
+            for future in futures:
+                future.cancel()
             self._cancel_waiting(futures)
             movers = [mover for mover in self._movers if mover.carries in futures]
             for mover in movers:
-                mover.kill()
+                mover.process.kill()
         wait([mover.carries for mover in movers if mover.carries is not None], GOODBYE_SECONDS)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:  # noqa: FBT001, FBT002 - Executor's
@@ -98,7 +103,7 @@ class MoverPool(Executor):
             self._is_stopping = self._is_shut_down = True
             threads, self._threads = self._threads, []
             for mover in self._movers:
-                mover.kill()
+                mover.process.kill()
         self._cancel_waiting(None)
         self._orders.end()
         for thread in threads:
@@ -126,8 +131,10 @@ class MoverPool(Executor):
 
     def _carry_out(self, order: Order, mover: Mover, me: object) -> None:
         with self._lock:
+            if order.future in self._given_up:
+                raise MoverDied
             mover.carries = order.future
-        done = self._converse(mover, order.task, order.on_report)
+        done = self._converse(mover, order.task, order.hear)
         if isinstance(done.error, Transient) and self._tries_again(order, done.error, mover, me):
             return
         with self._lock:  # from here on nobody may kill it for this task's sake
@@ -151,13 +158,16 @@ class MoverPool(Executor):
         return message
 
     def _tries_again(self, order: Order, refusal: Transient, mover: Mover, me: object) -> bool:
-        """Whether an order that an endpoint has turned away waits for its next try; the mover has let go of all."""
-        is_crowded = self._budgets.refused(refusal.endpoint, me)
+        """Whether an order that an endpoint has turned away waits for its next try; the mover has let go of all.
+
+        Not when some of it was done before: whoever gave it knows what is left.
+        """
+        is_crowded = refusal.is_crowding and self._budgets.refused(refusal.endpoint, me)
         self._orders.has_left(me)
         with self._lock:
-            if mover.was_killed:
+            if order.future in self._given_up:
                 raise MoverDied
-            if self._is_stopping or not order.wait_and_try_again(is_crowded=is_crowded):
+            if self._is_stopping or order.was_heard or not order.wait_and_try_again(is_crowded=is_crowded):
                 return False
             mover.carries = None
             self._orders.put(order, first=True)
@@ -180,7 +190,7 @@ class MoverPool(Executor):
         with self._lock:
             self._movers.append(mover)
             if self._is_shut_down:
-                mover.kill()
+                mover.process.kill()
             elif self._is_stopping:
                 _ask_to_stop(mover)
         self._tell_limits()  # they may have changed since

@@ -9,7 +9,7 @@ from typing import Protocol
 from migrator.endpoints.contract import Completed
 from migrator.errors import MigratorError
 
-# The turn to connect and log in, held from before the first packet until we are in, or are not.
+# The turn to connect and log in, held from before the first packet until there is a session, or will be none.
 Door = Callable[[], AbstractContextManager[None]]
 
 

@@ -115,7 +115,7 @@ class _TriedEnough(tenacity.stop.stop_base):
         error = retry_state.outcome.exception() if retry_state.outcome is not None else None
         if not isinstance(error, Transient):
             return False
-        patience_seconds = self._allowance.try_again_seconds()
+        patience_seconds = self._allowance.try_again_seconds(is_crowding=error.is_crowding)
         if patience_seconds <= PATIENCE_SECONDS and retry_state.attempt_number >= error.attempts:
             return True
         return (retry_state.seconds_since_start or 0.0) + retry_state.upcoming_sleep >= patience_seconds

@@ -147,12 +147,12 @@ class OpensshConnector:
         return Completed(status if story.has_status else None, stdout, child.words)
 
     def _start(self, *ending: str, seconds: float = HANDSHAKE_SECONDS) -> SshChild:
-        """An ssh that is logged in, or has ended: after `seconds`, or HANDSHAKE_SECONDS, without success we end it."""
+        """An ssh that has a session, or has ended: after `seconds`, or HANDSHAKE_SECONDS, without one we end it."""
         for spec in self._route:
             check_identity(spec)
         with self._door():
             child = SshChild(self._route, self._pinned(), ending)
-            child.wait_for_login(min(seconds, HANDSHAKE_SECONDS))
+            child.wait_for_session(min(seconds, HANDSHAKE_SECONDS))
         return child
 
     def _pinned(self) -> list[Path | None]:

@@ -25,7 +25,7 @@ _LOG_BYTES = 256 * 1024
 # After its pipes are closed ssh says goodbye to the server; after that it is told to go, then made to go.
 _GOODBYE_SECONDS = 1.0
 _TERMINATE_SECONDS = 0.5
-# ssh tells of its login in a file that nobody can wait for.
+# ssh tells how far it is in a file that nobody can wait for.
 _LOOK_SECONDS = 0.005
 
 
@@ -57,9 +57,9 @@ class SshChild:
         """What came on standard error, OUTPUT_LIMIT_BYTES at most: the server's words, and no line of ssh's log."""
         return self._words.text()
 
-    def wait_for_login(self, seconds: float) -> None:
-        """Return when the login at the end of the route has succeeded, or ssh has ended; end it after `seconds`."""
-        while self._process.poll() is None and not Story(self._logs[-1].read(_LOG_BYTES)).is_logged_in:
+    def wait_for_session(self, seconds: float) -> None:
+        """Return when the end of the route has opened a session, or ssh has ended; end it after `seconds`."""
+        while self._process.poll() is None and not Story(self._logs[-1].read(_LOG_BYTES)).is_in_session:
             if time.monotonic() > self.started_at + seconds:
                 self.was_given_up = True
                 self.kill()

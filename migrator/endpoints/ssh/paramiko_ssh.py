@@ -52,9 +52,8 @@ class ParamikoConnector:
         )
 
     def _opened(self, start: Callable[[paramiko.Channel], object], refused: Failure, ended: Failure) -> ParamikoChannel:
-        link = self._link()
+        link, channel = self._connected()
         try:
-            channel = link.open_channel()
             with link.limited(), link.mapped(refused):
                 start(channel)
             session = ParamikoChannel(link, channel, self._route[-1], ended)
@@ -68,9 +67,8 @@ class ParamikoConnector:
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command on a connection of its own, whose making counts towards the time; see `Connector.run`."""
         deadline = time.monotonic() + timeout_seconds
-        link = self._link()
+        link, channel = self._connected()
         try:
-            channel = link.open_channel()
             try:
                 with link.limited(), link.mapped(Failure.UNCLEAR):
                     channel.exec_command(_as_command(argv))
@@ -89,9 +87,18 @@ class ParamikoConnector:
         for channel in channels:
             channel.close()
 
-    def _link(self) -> Link:
+    def _connected(self) -> tuple[Link, paramiko.Channel]:
+        # Through the door up to here: a server takes a connection for one that logs in until it has a session.
         with self._door():
-            link = Link(self._route)
+            link = self._link()
+            try:
+                return link, link.open_channel()
+            except BaseException:
+                link.close()
+                raise
+
+    def _link(self) -> Link:
+        link = Link(self._route)
         # "SSH-2.0-OpenSSH_9.2p1 Debian-2": the third part is the software and its comment (RFC 4253, section 4.2).
         self._banner = link.transport.remote_version.split("-", 2)[-1][:_BANNER_LIMIT]
         return link
