@@ -14,6 +14,7 @@ from migrator.journal.database import Database
 from migrator.journal.items import ENTRY, ENTRY_AT_TARGET, ToVerify, blocks, blocks_backwards, entry_of, facts_of, tally
 from migrator.journal.large import LargeFiles
 from migrator.journal.linked import LinkedFiles
+from migrator.journal.look import Look
 from migrator.journal.scan import Scan, ScanRecord
 from migrator.journal.sequence import next_seq
 
@@ -105,6 +106,11 @@ class Manifest:
     def linked(self) -> LinkedFiles:
         """Its files that have several names."""
         return LinkedFiles(self._database, self._id)
+
+    @property
+    def look(self) -> Look:
+        """What a look around the target found."""
+        return Look(self._database, self._id)
 
     def begin_scan(self) -> Scan:
         """A pass: the source as it is now becomes the manifest."""

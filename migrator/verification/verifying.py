@@ -23,6 +23,7 @@ BY_BOTH = "both sides read again"
 _JOB_FILES = 512
 _JOB_BYTES = 16 * 1024 * 1024
 _FOREIGN_KEPT = 10_000
+_NAMED = 1_000
 _AFTER_EVERYTHING = 2**62  # a seq that no item reaches: all are to be looked at
 
 
@@ -31,8 +32,10 @@ class Findings:
     """What a verification of one dataset brought."""
 
     verified: int = 0
-    differs: list[tuple[bytes, str]] = field(default_factory=list)  # at the target
-    moved_on: list[tuple[bytes, str]] = field(default_factory=list)  # at the source, since it was copied
+    differing: int = 0  # at the target
+    differs: list[tuple[bytes, str]] = field(default_factory=list)  # the first of them
+    moving: int = 0  # at the source, since it was copied
+    moved_on: list[tuple[bytes, str]] = field(default_factory=list)  # the first of them
     foreign: int = 0
 
 
@@ -44,11 +47,11 @@ def verify(crossing: Crossing, since_seq: int, *, read_source: bool) -> Findings
     """
     ledger = _Ledger(crossing, BY_BOTH if read_source else BY_TARGET)
     links = Links(crossing)
-    others = _look_around(crossing, ledger.findings, links)
+    _look_around(crossing, ledger.findings, links)
     with _Readers(crossing, ledger) as readers:
         for block in crossing.manifest.to_verify(since_seq):
             crossing.stop.check()
-            ledger.compare([each.entry for each in block if each.entry.kind is not Kind.FILE], others)
+            ledger.compare([each.entry for each in block if each.entry.kind is not Kind.FILE])
             readers.read(block, read_target=True, read_source=read_source)
     for faults in links.faults():
         ledger.fail(faults)
@@ -77,8 +80,9 @@ class _Ledger:
         self._crossing = crossing
         self._by = by  # None: what is proven is not recorded as verified
 
-    def compare(self, entries: Sequence[Entry], seen: dict[bytes, Entry]) -> None:
-        """Judge folders and links by what the look around the target saw."""
+    def compare(self, entries: Sequence[Entry]) -> None:
+        """Judge folders and links, in path order, by what the look around the target saw."""
+        seen = self._crossing.manifest.look.among([entry.path for entry in entries])
         proven: list[tuple[Entry, bytes | None]] = []
         differs: list[tuple[bytes, str]] = []
         for entry in entries:
@@ -107,7 +111,8 @@ class _Ledger:
             return
         with self._recording:
             seq = self._crossing.manifest.failed(rows)
-            self.findings.differs.extend(rows)
+            self.findings.differing += len(rows)
+            self.findings.differs.extend(rows[: max(0, _NAMED - len(self.findings.differs))])
             for path, reason in rows:
                 self._crossing.tell_problem(path, Class.FAILED, seq, reason)
 
@@ -116,7 +121,8 @@ class _Ledger:
         if rows:
             with self._recording:
                 self._crossing.manifest.postponed(rows)
-                self.findings.moved_on.extend(rows)
+                self.findings.moving += len(rows)
+                self.findings.moved_on.extend(rows[: max(0, _NAMED - len(self.findings.moved_on))])
 
 
 class _Readers:
@@ -176,10 +182,11 @@ class _Readers:
         )
 
 
-def _look_around(crossing: Crossing, findings: Findings, links: Links) -> dict[bytes, Entry]:
-    """Scan the target: its folders and links that are ours, by path; what is not ours is recorded as foreign."""
-    ours: dict[bytes, Entry] = {}
+def _look_around(crossing: Crossing, findings: Findings, links: Links) -> None:
+    """Scan the target: its folders and links that are ours are noted, what is not ours is recorded as foreign."""
     foreign: list[bytes] = []
+    look = crossing.manifest.look
+    look.begin()
     with crossing.open_target() as tree:
         for block in tree.scan():
             crossing.stop.check()
@@ -188,12 +195,11 @@ def _look_around(crossing: Crossing, findings: Findings, links: Links) -> dict[b
                 crossing.warn(f"cannot list `{display(place.path)}` at the target: {place.reason}")
             links.note(entries)
             known = crossing.manifest.knows([entry.path for entry in entries])
-            ours.update((each.path, each) for each in entries if each.path in known and each.kind is not Kind.FILE)
+            look.note([each for each in entries if each.path in known and each.kind is not Kind.FILE])
             strangers = [entry.path for entry in entries if entry.path not in known]
             findings.foreign += len(strangers)
             foreign.extend(strangers[: max(0, _FOREIGN_KEPT - len(foreign))])
     crossing.manifest.foreign(foreign)
-    return ours
 
 
 def _announce(crossing: Crossing, items: Sequence[ToVerify]) -> None:
