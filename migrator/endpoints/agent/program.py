@@ -21,7 +21,9 @@ import re
 import stat
 import struct
 import sys
+import time
 from collections import OrderedDict, deque
+from itertools import chain, islice
 
 MAGIC = b"\nmigrator-agent "
 PROTOCOL = 1
@@ -34,9 +36,13 @@ HASH_BLOCK = 1 << 20
 PROGRESS_BYTES = 64 << 20
 SMALLEST_HOLE = 64 << 10
 MOST_EXTENTS = 100000
+FINGERPRINT_BYTES = 16
+MOST_FINGERPRINTED = 20000  # entries of one folder, since all of them are held until its fingerprint is known
+STILL_NS = 2 * 10**9  # what was changed later may change again within one tick of the file system's clock
+LOOKS_PER_ENTRY = 20  # so many names that are only looked at take the time of one that is told
 
 OK, FAILED, DISK_FAULT = 0, 1, 2
-(CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT) = range(1, 8)
+(CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT, SCAN_KNOWN) = range(1, 9)
 (WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK, HARD_LINK) = range(20, 32)
 (MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT) = range(40, 47)
 (PART_OPEN, PART_EXTENTS, PART_READ, PART_HASH, PART_CHECK) = range(50, 55)
@@ -44,13 +50,16 @@ OK, FAILED, DISK_FAULT = 0, 1, 2
 (DIGEST, DIGEST_PUT, DIGEST_NEXT) = range(70, 73)
 
 FILE, DIRECTORY, SYMLINK, SPECIAL = 0, 1, 2, 3
-FOLDER, ENTRY, UNREADABLE = 0, 1, 2  # records of a scan
+FOLDER, ENTRY, UNREADABLE, LISTED, SAME = 0, 1, 2, 3, 4  # records of a scan
 PART, WHOLE, CHANGED, VANISHED, BROKEN = 0, 1, 2, 3, 4  # records of a reading
 PROGRESS, HASHED = 5, 6  # records of a hashing, beside these
 
 # kind, size, mtime, mode, uid, gid, ctime, inode, links, device, allocated; times in ns
 EXTENT = struct.Struct(">QQ")  # offset, length
 FACTS = struct.Struct(">BQqIIIqQIQQ")
+# mode, size, mtime, ctime, uid, gid, inode, links, length of the name and of the link text; both follow
+COVERED = struct.Struct(">IqqqIIQQQII")
+SAME_FACTS = struct.Struct(">16sQQQ")  # fingerprint, entries, bytes of the files, folders among the entries
 U32 = struct.Struct(">I")
 REQUEST = struct.Struct(">IBI")
 ANSWER = struct.Struct(">IB")
@@ -395,7 +404,14 @@ class Scan:
 
     def __init__(self, root):
         self._folders = Folders(root)
+        self._fingerprints = None
         self._blocks = self._walk()
+
+    def recognise(self, basis, known):
+        """From now on tell fingerprints, and nothing else of folders whose fingerprint is known."""
+        if self._fingerprints is None:
+            self._fingerprints = Fingerprints(basis)
+        self._fingerprints.add(known)
 
     def next(self):
         """A flag that says whether this is the end, and the records of the next block."""
@@ -407,59 +423,163 @@ class Scan:
         self._folders.close()
 
     def _walk(self):
-        out = bytearray()
         fd = self._folders.resolve(b"", LIST_FLAGS)
-        root_attributes = packed_attributes(attributes_of(fd))
-        out += b"%c%s%s%s%s" % (ENTRY, facts_of(os.stat(fd)), packed(b""), packed(b""), root_attributes)
+        block = Block(entry_record(b"", os.stat(fd), b"", attributes_of(fd)))
         to_list = [b""]
-        count = 1
         while to_list:
             path = to_list.pop()
-            prefix = path + b"/" if path else b""
             try:
                 if fd is None:
                     fd = self._folders.resolve(path, LIST_FLAGS)
-                out += b"%c%s" % (FOLDER, packed(path))
-                place = in_folder(fd, b"")
                 with listing_of(fd) as listing:
-                    for found in listing:
-                        name = os.fsencode(found.name)
-                        record = self._record(fd, name, found, place + name)
-                        if record is None:
-                            continue
-                        out += record
-                        count += 1
-                        if record[1] == DIRECTORY:
-                            to_list.append(prefix + name)
-                        if count >= BLOCK_ENTRIES or len(out) >= BLOCK_BYTES:
-                            yield bytes(out)
-                            out = bytearray(b"%c%s" % (FOLDER, packed(path)))
-                            count = 0
+                    for is_full in self._folder(fd, path, looks_at(fd, listing), block, to_list):
+                        if is_full:
+                            yield block.take()
             except OSError as error:
                 if path == b"":
                     raise
                 if error.errno != errno.ENOENT:  # a folder that is gone has no content that could be unknown
-                    out += b"%c%s%s" % (UNREADABLE, packed(path), packed(sentence(error)))
+                    block.add(b"%c%s%s" % (UNREADABLE, packed(path), packed(sentence(error))))
             finally:
                 if fd is not None:
                     os.close(fd)
                 fd = None
-        if out:
-            yield bytes(out)
+        if block:
+            yield block.take()
 
-    @staticmethod
-    def _record(fd, name, found, place):
+    def _folder(self, fd, path, looks, block, to_list):
+        """Put what is to be told of a folder into the block, its subfolders on the list; yield when it is full."""
+        few = []
+        fingerprint = None
+        if self._fingerprints is not None:
+            now_ns = int(time.time() * 10**9)
+            few = list(islice(looks, MOST_FINGERPRINTED + 1))
+            if len(few) <= MOST_FINGERPRINTED:
+                fingerprint = self._fingerprints.of(path, few, now_ns - STILL_NS)
+        prefix = path + b"/" if path else b""
+        if fingerprint is not None and self._fingerprints.knows(fingerprint):
+            below = [prefix + name for name, facts, _ in few if stat.S_ISDIR(facts.st_mode)]
+            size = sum(facts.st_size for _, facts, _ in few if stat.S_ISREG(facts.st_mode))
+            to_list += below
+            same = SAME_FACTS.pack(fingerprint, len(few), size, len(below))
+            yield block.add(b"%c%s%s" % (SAME, packed(path), same), len(few) // LOOKS_PER_ENTRY)
+            return
+        head = b"%c%s" % (FOLDER, packed(path))
+        block.add(head)
+        place = in_folder(fd, b"")
+        for name, facts, link in chain(few, looks):
+            try:
+                attributes = attributes_of(place + name, follows=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(facts.st_mode):
+                to_list.append(prefix + name)
+            if block.add(entry_record(name, facts, link, attributes), 1):
+                yield True
+                block.add(head)
+        if fingerprint is not None:
+            block.add(b"%c%s%s" % (LISTED, packed(path), fingerprint))
+
+
+class Block:
+    """Records on their way to becoming one answer."""
+
+    def __init__(self, first=b""):
+        self._records = bytearray(first)
+        self._weight = 0
+
+    def __bool__(self):
+        return bool(self._records)
+
+    def add(self, record, weight=0):
+        """Whether the block is full now; its weight stands for the time that it took."""
+        self._records += record
+        self._weight += weight
+        return self._weight >= BLOCK_ENTRIES or len(self._records) >= BLOCK_BYTES
+
+    def take(self):
+        taken = bytes(self._records)
+        self._records = bytearray()
+        self._weight = 0
+        return taken
+
+
+def looks_at(fd, listing):
+    """Name, facts and link text of each entry of an open folder."""
+    is_link = stat.S_ISLNK
+    for found in listing:
+        name = os.fsencode(found.name)
         try:
-            if found.is_symlink():
+            facts, link = found.stat(follow_symlinks=False), b""
+            if is_link(facts.st_mode):
                 facts, link = look_at(fd, name)
-            else:
-                facts, link = os.stat(name, dir_fd=fd, follow_symlinks=False), b""
-                if stat.S_ISLNK(facts.st_mode):
-                    facts, link = look_at(fd, name)
-            attributes = attributes_of(place, follows=False)
         except FileNotFoundError:
-            return None
-        return b"%c%s%s%s%s" % (ENTRY, facts_of(facts), packed(name), packed(link), packed_attributes(attributes))
+            continue
+        yield name, facts, link
+
+
+def entry_record(name, facts, link, attributes):
+    texts = (packed(name), packed(link), packed_attributes(attributes))
+    return b"%c%s%s%s%s" % ((ENTRY, facts_of(facts)) + texts)
+
+
+class Fingerprints:
+    """Fingerprints of folders: those that the client knows, and how one is taken.
+
+    A fingerprint is a keyed BLAKE2b over the folder's path and all that is seen of what is directly in it.
+    """
+
+    def __init__(self, basis):
+        self._basis = basis
+        self._known = bytearray()
+
+    def add(self, known):
+        """Take some more, in ascending order over all calls."""
+        self._known += known
+
+    def knows(self, fingerprint):
+        known, size = self._known, FINGERPRINT_BYTES
+        low, high = 0, len(known) // size
+        while low < high:
+            middle = (low + high) // 2
+            if known[middle * size : (middle + 1) * size] < fingerprint:
+                low = middle + 1
+            else:
+                high = middle
+        return known[low * size : (low + 1) * size] == fingerprint
+
+    def of(self, path, looks, still_since_ns):
+        """The fingerprint of a folder; None where an entry is too young for it, or so special that it is always told.
+
+        Whoever sets an extended attribute moves ctime, which is covered.
+        """
+        pack = COVERED.pack
+        lines = []
+        for name, facts, link in looks:
+            mode, ctime = facts.st_mode, facts.st_ctime_ns
+            if ctime > still_since_ns or kind_of(mode) == SPECIAL:
+                return None
+            lines.append(
+                pack(
+                    mode,
+                    facts.st_size,
+                    facts.st_mtime_ns,
+                    ctime,
+                    facts.st_uid,
+                    facts.st_gid,
+                    facts.st_dev,
+                    facts.st_ino,
+                    facts.st_nlink,
+                    len(name),
+                    len(link),
+                )
+                + name
+                + link
+            )
+        lines.sort()
+        digest = hashlib.blake2b(packed(path), digest_size=FINGERPRINT_BYTES, key=self._basis)
+        digest.update(b"".join(lines))
+        return digest.digest()
 
 
 class listing_of:
@@ -1508,6 +1628,7 @@ class Agent:
             CLOSE: self._close,
             STAT: self._stat,
             SCAN: lambda handle, body: self._hold(handle, Scan(body.text())),
+            SCAN_KNOWN: lambda handle, body: self._handles[handle].recognise(body.text(), body.rest()),
             SCAN_NEXT: lambda handle, body: self._handles[handle].next(),
             READ: lambda handle, body: self._hold(handle, Reading(body.text(), bool(body.u8()))),
             READ_PUT: lambda handle, body: self._handles[handle].put(body),
