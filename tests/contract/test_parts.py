@@ -172,14 +172,16 @@ class TestHashing:
         for name, content in contents.items():
             write_file(bytes(tmp_path / "source") + b"/" + name, content)
         wanted = [entry for block in source.scan() for entry in block if isinstance(entry, Entry) and entry.path]
-        answers = [each for each in source.digests(wanted, blocks=True) if each.is_last]
-        assert [each.entry for each in answers] == wanted
-        for each in answers:
-            content = contents[each.entry.path]
-            assert each.problem is None
-            assert each.found is not None
-            assert each.sha256 == hashlib.sha256(content).digest()
-            assert list(each.blocks) == blocks_of(content)
+        answers = list(source.digests(wanted, blocks=True))
+        assert [each.entry for each in answers if each.is_last] == wanted
+        for last in (each for each in answers if each.is_last):
+            content = contents[last.entry.path]
+            assert last.problem is None
+            assert last.found is not None
+            assert last.sha256 == hashlib.sha256(content).digest()
+            of_file = [each for each in answers if each.entry.path == last.entry.path]
+            assert [block for each in of_file for block in each.blocks] == blocks_of(content)
+            assert sum(each.read_bytes for each in of_file) == len(content)
 
     def test_problems_are_told_as_by_reading(self, source: SourceTree, tmp_path: Path) -> None:
         write_file(bytes(tmp_path / "source" / "there"), b"content")
