@@ -34,6 +34,12 @@ class Entry(NamedTuple):
     xattrs: bytes | None = None  # extended attributes and ACLs as one text; b"" for none
 
 
+def is_linked(entry: Entry) -> bool:
+    """Whether it is a file that has other names, and whose names can be told to be one file."""
+    seen = entry.device is not None and entry.inode is not None and entry.ctime_ns is not None
+    return entry.kind is Kind.FILE and (entry.links or 1) > 1 and seen
+
+
 class Unreadable(NamedTuple):
     """A place whose content could not be listed: its subtree is unknown, not empty."""
 

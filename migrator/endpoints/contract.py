@@ -247,7 +247,7 @@ class Writer(Protocol):
         """Append to the open file."""
 
     def finish(self, entry: Entry) -> None:
-        """Set owner, mode and times of `entry` as far as they are kept, and close; the rename waits for `commit`."""
+        """Give it what is kept of owner, mode, times and attributes, and close; the rename waits for `commit`."""
 
     def abandon(self) -> None:
         """Remove the open temp file, if there is one."""
@@ -255,11 +255,17 @@ class Writer(Protocol):
     def link(self, entry: Entry) -> None:
         """Make the symbolic link `entry.link` under a temp name; the rename waits for `commit`."""
 
+    def hard_link(self, entry: Entry, to: bytes) -> None:
+        """Make `entry.path` another name of the file at `to`, which was committed before; renamed in `commit`.
+
+        What stands at `to` must be a file of `entry.size`. Refused by a lane that does not keep `hardlinks`.
+        """
+
     def commit(self) -> list[Landed]:
         """Sync the data, rename everything finished since the last commit, sync the folders; then say how each went."""
 
     def settle(self, directories: Sequence[Entry]) -> list[Landed]:
-        """Make the folders where missing and give them their owner, mode and times, in the order given; durable."""
+        """Make the folders where missing and give them what is kept of theirs, in the order given; durable."""
 
     def remove(self, entries: Sequence[Entry]) -> list[Landed]:
         """Remove files, links and empty folders, in the order given; something of another kind stays and is a problem.

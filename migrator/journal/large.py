@@ -19,6 +19,17 @@ _ADD = "INSERT OR REPLACE INTO chunk (dataset, path, number, digest) VALUES (?, 
 _DROP = "DELETE FROM chunk WHERE dataset = ? AND path = ? AND number = ?"
 
 
+_DROP_FILE = "DELETE FROM large_file WHERE dataset = ? AND path = ?"
+_SHARE_FILE = """
+    INSERT INTO large_file (dataset, path, temp_name, size, mtime_ns, ctime_ns, inode)
+    SELECT dataset, ?, temp_name, size, mtime_ns, ctime_ns, inode FROM large_file WHERE dataset = ? AND path = ?
+"""
+_SHARE_CHUNKS = """
+    INSERT INTO chunk (dataset, path, number, digest)
+    SELECT dataset, ?, number, digest FROM chunk WHERE dataset = ? AND path = ?
+"""
+
+
 class Growing(NamedTuple):
     """A large file as it was when its copy began."""
 
@@ -71,6 +82,14 @@ class LargeFiles:
         query = select(_chunk.c.number, _chunk.c.digest).where(_chunk.c.dataset == self._id, _chunk.c.path == path)
         with self._database.read() as connection:
             return {row.number: row.digest for row in connection.execute(query)}
+
+    def share(self, path: bytes, names: Iterable[bytes]) -> None:
+        """Other names of the file at `path` are proven by the same chunks."""
+        with self._database.write() as connection:
+            for name in names:
+                for statement in (_DROP_FILE, _SHARE_FILE, _SHARE_CHUNKS):
+                    values = (self._id, name) if statement is _DROP_FILE else (name, self._id, path)
+                    connection.exec_driver_sql(statement, values)
 
     def forget(self, path: bytes) -> None:
         """Forget a file and its chunks."""

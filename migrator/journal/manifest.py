@@ -13,6 +13,7 @@ from migrator.journal import tables
 from migrator.journal.database import Database
 from migrator.journal.items import ENTRY, ENTRY_AT_TARGET, ToVerify, blocks, blocks_backwards, entry_of, facts_of, tally
 from migrator.journal.large import LargeFiles
+from migrator.journal.linked import LinkedFiles
 from migrator.journal.scan import Scan, ScanRecord
 from migrator.journal.sequence import next_seq
 
@@ -99,6 +100,11 @@ class Manifest:
     def large(self) -> LargeFiles:
         """The files that go in chunks."""
         return LargeFiles(self._database, self._id)
+
+    @property
+    def linked(self) -> LinkedFiles:
+        """Its files that have several names."""
+        return LinkedFiles(self._database, self._id)
 
     def begin_scan(self) -> Scan:
         """A pass: the source as it is now becomes the manifest."""

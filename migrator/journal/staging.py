@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from migrator.domain.entries import Entry
+from migrator.domain.entries import Entry, is_linked
 from migrator.journal.items import facts_of
 
 # `compared` is the one place that says what makes an entry differ. What a lane cannot see (None) does not count.
@@ -25,6 +25,14 @@ _STAGE = (
     CREATE TEMP TABLE difference (
         scan INTEGER, path BLOB, what TEXT, size INTEGER DEFAULT 0, PRIMARY KEY (scan, path)
     ) WITHOUT ROWID
+    """,
+    """
+    CREATE TEMP TABLE target_link (
+        dataset INTEGER, path BLOB, device INTEGER, inode INTEGER, PRIMARY KEY (dataset, path)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TEMP TABLE link_fault (path BLOB PRIMARY KEY, other BLOB, is_split INTEGER) WITHOUT ROWID
     """,
     """
     CREATE TEMP VIEW compared AS
@@ -52,6 +60,13 @@ _TO_CARRY = """
     SELECT place FROM temp.compared
     WHERE is_new OR is_changed OR is_gone OR state IN ('pending', 'failed', 'vanished', 'excluded')
     ORDER BY place
+"""
+
+# The number of a file system may be another after each boot, which changes nothing but says which names are one file.
+_FOLLOW_DEVICE = """
+    UPDATE item SET device = block.device FROM temp.block
+    WHERE item.dataset = block.dataset AND item.path = block.path AND item.inode = block.inode
+        AND item.device <> block.device
 """
 
 # An item that fails keeps its reason until it was tried again; what is pending already is not written again.
@@ -164,16 +179,21 @@ class Stage:
         self._connection = connection
         self._dataset = dataset
         self._scan = scan
+        self._has_linked_files = False
 
     def fill(self, rows: Iterable[tuple[Entry, str | None]]) -> None:
         """Put the entries, each with a reason or None, in place of the block before, and remember them as seen."""
+        rows = list(rows)
         staged = [(place, self._dataset, reason, *facts_of(entry)) for place, (entry, reason) in enumerate(rows)]
+        self._has_linked_files = any(is_linked(entry) for entry, _ in rows)
         self._connection.exec_driver_sql("DELETE FROM temp.block")
         self._connection.exec_driver_sql(_FILL, staged)
         self._connection.exec_driver_sql(_SEE, (self._scan,))
 
     def take_in(self) -> list[int]:
         """Make the block the manifest's: everything new or different becomes pending; the places of all to carry."""
+        if self._has_linked_files:
+            self._connection.exec_driver_sql(_FOLLOW_DEVICE)
         places = [place for (place,) in self._connection.exec_driver_sql(_TO_CARRY)]
         if places:
             self._connection.exec_driver_sql(_TAKE_IN)

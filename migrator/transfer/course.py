@@ -53,21 +53,21 @@ class Course:
         """Before something in them changes: the folders that hold `entries` must be settled again afterwards."""
         self.manifest.touched({parent_of(entry.path) for entry in entries if entry.path})
 
-    def record(self, group: Group) -> None:
+    def record(self, group: Group, *, brought_content: bool = True) -> None:
         """Write the outcome of a commit group into the manifest, then tell it."""
         with self._recording:
-            self.carried(group.carried)
+            self.carried(group.carried, brought_content=brought_content)
             self.stayed(group.stayed)
 
-    def carried(self, items: Sequence[Carried]) -> None:
-        """Record items that are in place."""
+    def carried(self, items: Sequence[Carried], *, brought_content: bool = True) -> None:
+        """Record items that are in place; a further name of a file brings no content."""
         if not items:
             return
         with self._recording:
             seq = self.manifest.copied([Copied(item.entry, item.sha256, _trust_in(item)) for item in items])
             self.tallies.carried += len(items)
             for entry, sha256 in items:
-                self.tallies.carried_bytes += entry.size
+                self.tallies.carried_bytes += entry.size if brought_content else 0
                 self.tallies.hot.pop(entry.path, None)
                 self.crossing.tell_item(entry, Class.ACKNOWLEDGED, seq, sha256)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from migrator.domain.entries import Entry
 from migrator.movers.errands import Errand, Errands
-from migrator.transfer.carrying import Batch, Moved, carry
+from migrator.transfer.carrying import Batch, Follower, Moved, Named, Naming, carry, name_again
 from migrator.transfer.chunks import is_large
 from migrator.transfer.course import Course
 from migrator.transfer.landing import Group
@@ -41,6 +41,20 @@ class Dispatch:
             self._send(batch)
         if large:
             self._large.carry(large)
+
+    def name_again(self, followers: Sequence[Follower]) -> None:
+        """Take further names of files that stand at the target; waits for room."""
+        for first in range(0, len(followers), BATCH_ITEMS):
+            batch = followers[first : first + BATCH_ITEMS]
+            self._errands.wait_for_room()
+            self._course.will_write([each.entry for each in batch])
+            for each in batch:
+                if each.sha256 is None:
+                    self._course.manifest.large.share(each.first, [each.entry.path])
+            left = {each.entry.path: each for each in batch}
+            self._errands.send(
+                Errand(name_again, left, lambda rest: Naming(self._course.crossing.way, rest), self._take)
+            )
 
     def drain(self) -> None:
         """Send what is left and wait until everything taken is done; raises the first error of a batch."""
@@ -87,10 +101,11 @@ class Dispatch:
         left = {entry.path: entry for entry in batch}
         self._errands.send(Errand(carry, left, lambda rest: Batch(self._course.crossing.way, rest), self._take))
 
-    def _take(self, report: Moved | Group) -> Sequence[bytes]:
+    def _take(self, report: Moved | Group | Named) -> Sequence[bytes]:
         """Record a report of a mover; the paths it answers for."""
         if isinstance(report, Moved):
             self._course.crossing.tell_moved(report.size_bytes)
             return ()
-        self._course.record(report)
-        return [item.entry.path for item in report.carried] + [item.path for item in report.stayed]
+        group = report.group if isinstance(report, Named) else report
+        self._course.record(group, brought_content=group is report)
+        return [item.entry.path for item in group.carried] + [item.path for item in group.stayed]

@@ -16,6 +16,7 @@ from migrator.transfer.carrying import Removal, Settled, Settling, remove, settl
 from migrator.transfer.course import Course, all_folders_above, parent_of
 from migrator.transfer.dispatch import Dispatch
 from migrator.transfer.landing import Carried, Stayed
+from migrator.transfer.linking import Linking, content_bytes
 
 _CARRIED = (Kind.FILE, Kind.LINK)
 _HOT_TRIES = 2
@@ -29,13 +30,12 @@ def copy_pass(course: Course) -> ScanRecord:
     final sync. How many items failed, vanished or stayed hot is in `course.tallies`.
     """
     dispatch = Dispatch(course)
+    linking = Linking(course, dispatch)
     blocked = Blocked()
     try:
-        record = _scan(course, lambda entries: dispatch.offer(blocked.without(course, entries)))
+        record = _scan(course, lambda entries: dispatch.offer(linking.without(blocked.without(course, entries))))
         dispatch.drain()
-        _carry_pending(course, dispatch, blocked)
-        _try_hot_again(course, dispatch)
-        dispatch.clear_away()
+        _carry_rest(course, dispatch, linking, blocked)
     except BaseException:
         dispatch.give_up()
         raise
@@ -50,9 +50,7 @@ def final_pass(course: Course) -> ScanRecord:
         _delete(course)
     dispatch = Dispatch(course)
     try:
-        _carry_pending(course, dispatch, Blocked())
-        _try_hot_again(course, dispatch)
-        dispatch.clear_away()
+        _carry_rest(course, dispatch, Linking(course, dispatch), Blocked())
     except BaseException:
         dispatch.give_up()
         raise
@@ -152,7 +150,7 @@ def _without_refused_links(course: Course, work: Sequence[Entry]) -> Sequence[En
 
 def _announce(course: Course, work: Sequence[Entry]) -> None:
     if work:
-        size_bytes = sum(entry.size for entry in work)
+        size_bytes = content_bytes(course, work)
         crossing = course.crossing
         crossing.on_event(WorkFound(crossing.application, crossing.dataset.name, len(work), size_bytes))
 
@@ -166,13 +164,24 @@ def _refuse_a_source_suddenly_empty(course: Course, items: int) -> None:
         )
 
 
-def _carry_pending(course: Course, dispatch: Dispatch, blocked: Blocked) -> None:
+def _carry_rest(course: Course, dispatch: Dispatch, linking: Linking, blocked: Blocked) -> None:
+    """Carry whatever is pending and can be carried now."""
+    _carry_pending(course, dispatch, linking, blocked)
+    linking.carry(blocked.holds)
+    if course.tallies.hot:
+        _try_hot_again(course, dispatch)
+        linking.carry(blocked.holds)
+        linking.leave_hot()
+    dispatch.clear_away()
+
+
+def _carry_pending(course: Course, dispatch: Dispatch, linking: Linking, blocked: Blocked) -> None:
     """Carry what the scan found and no mover has had yet."""
     for block in course.manifest.pending(_CARRIED):
         course.crossing.stop.check()
         hot = course.tallies.hot
         wanted = [each for each in block if each.path not in hot and not blocked.holds(each.path)]
-        dispatch.carry(_without_refused_links(course, wanted))
+        dispatch.carry(linking.without(_without_refused_links(course, wanted)))
     dispatch.drain()
 
 

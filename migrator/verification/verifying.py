@@ -14,6 +14,7 @@ from migrator.journal.manifest import ToVerify
 from migrator.movers.crossing import Crossing
 from migrator.movers.errands import Errand, Errands
 from migrator.verification.comparing import difference
+from migrator.verification.linking import Links
 from migrator.verification.rereading import Expected, Read, Rereading, Verdict, reread
 
 BY_TARGET = "target bytes read again"
@@ -42,12 +43,15 @@ def verify(crossing: Crossing, since_seq: int, *, read_source: bool) -> Findings
     differs becomes `failed`, one whose source has moved on becomes `pending`.
     """
     ledger = _Ledger(crossing, BY_BOTH if read_source else BY_TARGET)
-    others = _look_around(crossing, ledger.findings)
+    links = Links(crossing)
+    others = _look_around(crossing, ledger.findings, links)
     with _Readers(crossing, ledger) as readers:
         for block in crossing.manifest.to_verify(since_seq):
             crossing.stop.check()
             ledger.compare([each.entry for each in block if each.entry.kind is not Kind.FILE], others)
             readers.read(block, read_target=True, read_source=read_source)
+    for faults in links.faults():
+        ledger.fail(faults)
     return ledger.findings
 
 
@@ -172,7 +176,7 @@ class _Readers:
         )
 
 
-def _look_around(crossing: Crossing, findings: Findings) -> dict[bytes, Entry]:
+def _look_around(crossing: Crossing, findings: Findings, links: Links) -> dict[bytes, Entry]:
     """Scan the target: its folders and links that are ours, by path; what is not ours is recorded as foreign."""
     ours: dict[bytes, Entry] = {}
     foreign: list[bytes] = []
@@ -182,6 +186,7 @@ def _look_around(crossing: Crossing, findings: Findings) -> dict[bytes, Entry]:
             entries = [each for each in block if isinstance(each, Entry)]
             for place in (each for each in block if isinstance(each, Unreadable)):
                 crossing.warn(f"cannot list `{display(place.path)}` at the target: {place.reason}")
+            links.note(entries)
             known = crossing.manifest.knows([entry.path for entry in entries])
             ours.update((each.path, each) for each in entries if each.path in known and each.kind is not Kind.FILE)
             strangers = [entry.path for entry in entries if entry.path not in known]

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from migrator.domain.attributes import packed
 from migrator.domain.entries import Entry, Kind
 from migrator.domain.plan import Location
 from migrator.endpoints.contract import Digest, Piece, Problem
@@ -45,6 +46,32 @@ LINK = Entry(b"a", Kind.LINK, 0, 5 * SECOND, 0o777, 10, 20, b"to")
 )
 def test_only_what_is_to_be_kept_counts(found: Entry, keep: Iterable[str], words: str | None) -> None:
     assert difference(FILE, found, frozenset(keep)) == words
+
+
+HERE = packed({b"user.a": b"1", b"system.posix_acl_access": b"acl", b"security.capability": b"all"})
+
+
+@pytest.mark.parametrize(
+    ("found", "keep", "words"),
+    [
+        (HERE, {"xattrs", "acls", "setid"}, None),
+        (packed({b"user.a": b"2"}), {"xattrs"}, "has another `user.a`"),
+        (packed({b"user.a": b"2"}), {"mode"}, None),
+        (packed({b"user.a": b"1"}), {"xattrs"}, None),
+        (packed({b"user.a": b"1"}), {"acls"}, "lacks `system.posix_acl_access`"),
+        (packed({b"user.a": b"1"}), {"setid"}, "lacks `security.capability`"),
+        (b"", {"xattrs", "acls"}, "lacks `system.posix_acl_access`"),
+        (packed({b"user.a": b"1", b"user.b\x1b": b""}), {"xattrs"}, "has, unlike its source, `user.b\\x1b`"),
+        (None, {"mode", "setid"}, None),
+        (None, {"acls"}, "has extended attributes that cannot be read and compared"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Kind.FILE, Kind.DIRECTORY, Kind.LINK])
+def test_attributes_and_acls_count_where_they_are_kept(
+    kind: Kind, found: bytes | None, keep: Iterable[str], words: str | None
+) -> None:
+    expected = Entry(b"a", kind, 0, 0, 0o644, 1, 1, xattrs=HERE)
+    assert difference(expected, expected._replace(xattrs=found), frozenset(keep)) == words
 
 
 def test_a_link_is_its_text_and_nothing_else() -> None:

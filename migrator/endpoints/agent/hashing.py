@@ -10,7 +10,7 @@ from migrator.domain.entries import Entry, Kind
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Answer, Conversation
 from migrator.endpoints.agent.reading import PROBLEMS
-from migrator.endpoints.agent.records import Malformed, shown, take_entry, take_text
+from migrator.endpoints.agent.records import Malformed, shown, take_attributes, take_entry, take_text
 from migrator.endpoints.contract import Digest
 from migrator.endpoints.faults import check_path
 
@@ -97,12 +97,12 @@ class Hashing:
         if verdict != agent.HASHED:
             raise Malformed(f"a verdict of kind {verdict}")
         found = take_entry(body, at, entry.path)
-        at += agent.FACTS.size
+        xattrs, at = take_attributes(body, at + agent.FACTS.size)
         sha256 = body[at : at + _DIGEST_BYTES]
         read_bytes, blocks, at = _news(body, at + _DIGEST_BYTES)
         if found.kind is not Kind.FILE:
             raise Malformed("the digest of what is no file")
-        return Digest(entry, read_bytes, found, sha256, blocks), at
+        return Digest(entry, read_bytes, found._replace(xattrs=xattrs), sha256, blocks), at
 
 
 def _news(body: bytes, at: int) -> tuple[int, tuple[bytes, ...], int]:

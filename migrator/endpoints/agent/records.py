@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from migrator.domain import attributes
 from migrator.domain.entries import Entry, Kind, Unreadable, display
 from migrator.endpoints.agent import program as agent
 
@@ -23,6 +24,24 @@ def facts_of(entry: Entry) -> bytes:
     return agent.FACTS.pack(
         _NUMBERS[entry.kind], entry.size, entry.mtime_ns, entry.mode, entry.uid, entry.gid, 0, 0, 0, 0, 0
     )
+
+
+def attributes_of(entry: Entry, keep: frozenset[str]) -> bytes:
+    """The attributes of `entry` that are to be kept, as a target's agent needs them."""
+    return agent.UNSEEN if entry.xattrs is None else agent.packed(attributes.kept(entry.xattrs, keep))
+
+
+def take_attributes(body: bytes, at: int) -> tuple[bytes | None, int]:
+    """The attributes at `at`, None for those that could not be read, and where the next thing begins."""
+    if body.startswith(agent.UNSEEN, at):
+        return None, at + len(agent.UNSEEN)
+    text, end = take_text(body, at, attributes.LARGEST_BYTES)
+    if text:
+        try:
+            attributes.unpacked(text)
+        except ValueError as error:
+            raise Malformed(str(error)) from None
+    return text, end
 
 
 def take_entry(body: bytes, at: int, path: bytes) -> Entry:
@@ -115,8 +134,9 @@ class Listing:
     def _entry(self, body: bytes, at: int) -> tuple[Entry, int]:
         name, after = take_text(body, at + agent.FACTS.size)
         link, after = take_text(body, after)
+        xattrs, after = take_attributes(body, after)
         path = self._prefix + name if self._has_root else name
-        entry = take_entry(body, at, path)
+        entry = take_entry(body, at, path)._replace(xattrs=xattrs)
         self._check(name, entry)
         if entry.kind is Kind.LINK:
             entry = entry._replace(link=link)

@@ -14,7 +14,7 @@ from migrator.endpoints.agent.conversation import Conversation
 from migrator.endpoints.agent.hashing import Hashing
 from migrator.endpoints.agent.ranges import AgentRanges
 from migrator.endpoints.agent.reading import Reading
-from migrator.endpoints.agent.records import Listing, Malformed, take_entry, take_text
+from migrator.endpoints.agent.records import Listing, Malformed, take_attributes, take_entry, take_text
 from migrator.endpoints.contract import Abilities, Checked, Digest, Piece, Problem
 from migrator.endpoints.faults import check_path, sentence
 from migrator.errors import EndpointUnavailable, Incomplete, MigratorError
@@ -67,10 +67,11 @@ class AgentSource:
             return None
         try:
             entry = take_entry(body, 1, path)
-            link, _ = take_text(body, 1 + agent.FACTS.size)
+            link, at = take_text(body, 1 + agent.FACTS.size)
+            xattrs, _ = take_attributes(body, at)
         except (Malformed, struct.error) as error:
             raise session.broken(str(error)) from None
-        return entry._replace(link=link) if entry.kind is Kind.LINK else entry
+        return entry._replace(link=link if entry.kind is Kind.LINK else None, xattrs=xattrs)
 
     def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
         """The content of the wanted files, in the order asked for; see SourceTree.read."""
