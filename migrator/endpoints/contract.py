@@ -75,8 +75,9 @@ class Piece(NamedTuple):
 class Digest(NamedTuple):
     """What hashing one file brought; either `found` (as it was after its last byte was read) or `problem`.
 
-    `sha256` is of the whole content, `blocks` of each HASH_BLOCK bytes of it where that was asked for. A Digest with
-    neither `found` nor `problem` only tells of progress: `read_bytes` more were read of the file under way.
+    A Digest with neither only tells of progress; long files have one every second or so. `sha256` is of the whole
+    content. `read_bytes`, and `blocks` (the SHA-256 of each HASH_BLOCK bytes, where that was asked for), are what came
+    since the Digest before: those of one file add up, so that a file of any size takes little memory.
     """
 
     entry: Entry  # as it was asked for

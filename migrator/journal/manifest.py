@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, or_, select
 
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.domain.reports import Tally
 from migrator.journal import tables
 from migrator.journal.database import Database
-from migrator.journal.items import ENTRY, ENTRY_AT_TARGET, ToVerify, blocks, blocks_backwards, entry_of, facts_of, tally
+from migrator.journal.items import (
+    ENTRY,
+    ENTRY_AT_TARGET,
+    ToVerify,
+    blocks,
+    blocks_backwards,
+    entry_of,
+    facts_of,
+    tally,
+    unverified,
+)
 from migrator.journal.large import LargeFiles
 from migrator.journal.linked import LinkedFiles
-from migrator.journal.look import Look
 from migrator.journal.scan import Scan, ScanRecord
 from migrator.journal.sequence import next_seq
 from migrator.journal.staging import parent_of
+from migrator.journal.target_look import TargetLook
 
 __all__ = ["Copied", "Manifest", "Scan", "ScanRecord", "ToVerify"]
 
@@ -131,11 +141,6 @@ class Manifest:
     def linked(self) -> LinkedFiles:
         """Its files that have several names."""
         return LinkedFiles(self._database, self._id)
-
-    @property
-    def look(self) -> Look:
-        """What a look around the target found."""
-        return Look(self._database, self._id)
 
     def begin_scan(self) -> Scan:
         """A pass: the source as it is now becomes the manifest."""
@@ -259,20 +264,16 @@ class Manifest:
             _execute(connection, _CLEARED, [(self._id, path) for path in paths])
             _execute(connection, _REMOVED, [(self._id, path) for path in paths])
 
-    def to_verify(self, since_seq: int) -> Iterator[list[ToVerify]]:
-        """What is at the target and was not verified after `since_seq`, in blocks, by path.
-
-        Also what failed there before: it may have been mended, and must not be passed over in silence.
-        """
-        is_stale = and_(_item.state == Class.VERIFIED.value, _item.verified_seq <= since_seq)
-        has_chunks = (tables.large_file.c.dataset == self._id) & (tables.large_file.c.path == _item.path)
-        is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None), exists().where(has_chunks))
-        was_copied = and_(_item.target_kind == _item.kind, _item.copied_seq.is_not(None))
-        had_failed = and_(_item.state == Class.FAILED.value, was_copied, is_comparable)
-        wanted = self._rows(*ENTRY, _item.sha256, _item.copied_seq).where(
-            _item.is_gone == 0, or_(_item.state == Class.ACKNOWLEDGED.value, is_stale, had_failed)
-        )
+    def to_verify(self, since_seq: int, kinds: Collection[Kind] = tuple(Kind)) -> Iterator[list[ToVerify]]:
+        """What is at the target and was not verified after `since_seq`, in blocks, by path; see `unverified`."""
+        wanted = select(*ENTRY, _item.sha256, _item.copied_seq).where(unverified(self._id, since_seq))
+        if len(kinds) < len(Kind):
+            wanted = wanted.where(_item.kind.in_([kind.value for kind in kinds]))
         return blocks(self._database, wanted, lambda row: ToVerify(entry_of(row), row[-2], row[-1]))
+
+    def look_at_target(self) -> TargetLook:
+        """A look at all that stands at the target, begun anew."""
+        return TargetLook.begin(self._database, self._id)
 
     def foreign(self, paths: Sequence[bytes]) -> None:
         """Replace the list of entries that exist only at the target."""

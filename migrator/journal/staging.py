@@ -43,13 +43,6 @@ _STAGE = (
     CREATE TEMP TABLE link_fault (path BLOB PRIMARY KEY, other BLOB, is_split INTEGER) WITHOUT ROWID
     """,
     """
-    CREATE TEMP TABLE looked_at (
-        dataset INTEGER, path BLOB, kind TEXT, size INTEGER, mtime_ns INTEGER, mode INTEGER, uid INTEGER, gid INTEGER,
-        link BLOB, ctime_ns INTEGER, inode INTEGER, links INTEGER, device INTEGER, allocated INTEGER, xattrs BLOB,
-        PRIMARY KEY (dataset, path)
-    ) WITHOUT ROWID
-    """,
-    """
     CREATE TEMP VIEW compared AS
     SELECT
         block.*, item.state, item.is_gone, item.reason AS known_reason,

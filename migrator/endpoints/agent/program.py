@@ -33,7 +33,8 @@ BLOCK_BYTES = 512 << 10
 PIECE_BYTES = 256 << 10
 REPLY_BYTES = 512 << 10
 HASH_BLOCK = 1 << 20
-PROGRESS_BYTES = 64 << 20
+ANSWER_SECONDS = 0.5  # of hashing, then whoever waits hears of it
+ANSWER_BYTES = 256 << 20
 SMALLEST_HOLE = 64 << 10
 MOST_EXTENTS = 100000
 FINGERPRINT_BYTES = 16
@@ -78,6 +79,7 @@ NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 FEW = 4  # from more folders or files than this on, one syncfs is cheaper than an fsync each
 FOLDERS_OPEN = 128
+FILES_AHEAD, BYTES_AHEAD = 32, 8 << 20  # open before they are hashed: the disk fetches several at once
 FILES_PER_LOOK = 256  # a folder is resolved anew after so many files, so that a replaced one is not read for long
 LONGEST_PATH = 4000  # the kernel takes 4096 bytes in one call, the ending NUL included
 
@@ -621,7 +623,7 @@ class Reading:
             if self._pieces is None:
                 if not self._wanted:
                     break
-                self._pieces = self.pieces(*self._wanted.popleft())
+                self._pieces = self._read(*self._wanted.popleft())
             record = next(self._pieces, None)
             if record is None:
                 self._pieces = None
@@ -635,12 +637,7 @@ class Reading:
             self._pieces.close()
         self._folders.close()
 
-    def take(self):
-        """The next file that is wanted; None when there is none."""
-        return self._wanted.popleft() if self._wanted else None
-
-    def pieces(self, path, uid):
-        """Records of one file, each with its content beside it."""
+    def _read(self, path, uid):
         folder_path, _, name = path.rpartition(b"/")
         try:
             folder_fd = self._folder(folder_path)
@@ -823,61 +820,144 @@ def block_digests(fd, offset, length):
     return b"".join(digests)
 
 
-class Digesting:
+class Hashed:
+    """A file on the way to its digest, opened before its turn."""
+
+    def __init__(self, fd, path, before):
+        self.fd = fd
+        self.path = path
+        self.before = before
+        self.is_sparse = before.st_blocks * 512 < before.st_size
+        self.digest = hashlib.sha256()
+        self.at = 0
+        self.told = 0  # up to where whoever waits has heard of it
+        self.blocks = []  # and digests that are not told yet
+
+    def next_block(self):
+        """The next HASH_BLOCK bytes, or what is left; fewer where the file is shorter than it said."""
+        wanted = min(HASH_BLOCK, self.before.st_size - self.at)
+        if self.is_sparse and self._is_hole(wanted):
+            return ZEROS[:wanted]
+        return read_at(self.fd, self.at, wanted)
+
+    def _is_hole(self, length):
+        try:
+            return os.lseek(self.fd, self.at, os.SEEK_DATA) >= self.at + length
+        except OSError as error:
+            return error.errno == errno.ENXIO  # no data up to the end; other errors: a file system that does not tell
+
+    def news(self):
+        """What is not told yet: how many bytes were read, and the digests of their blocks."""
+        news = struct.pack(">Q", self.at - self.told) + packed(b"".join(self.blocks))
+        self.told = self.at
+        self.blocks = []
+        return news
+
+
+class Digesting(Reading):
     """Files in the order asked for, hashed where they are."""
 
     def __init__(self, root, drops_cache, with_blocks):
-        self._reading = Reading(root, drops_cache)
+        Reading.__init__(self, root, drops_cache)
         self._with_blocks = with_blocks
-        self.put = self._reading.put
-        self._current = None
+        self._ahead = deque()  # files, and verdicts on those that could not be opened
+        self._bytes_ahead = 0
 
     def next(self):
-        """As many records as fit; at least one, which may tell of progress, as long as files are wanted."""
+        """Records of what is done by now; as long as files are wanted one at least, which may tell of progress."""
         out = bytearray()
-        while len(out) < REPLY_BYTES:
-            if self._current is None:
-                wanted = self._reading.take()
-                if wanted is None:
-                    break
-                self._current = self._hash(*wanted)
-            record = next(self._current, None)
-            if record is None:
-                self._current = None
-                continue
-            out += record
-            if record[0] == PROGRESS:
-                break  # so that whoever waits hears of it
+        until = time.monotonic() + ANSWER_SECONDS
+        hashed = 0
+        while True:
+            self._look_ahead()
+            if not self._ahead:
+                break
+            first = self._ahead[0]
+            verdict = first
+            if isinstance(first, Hashed):
+                before = first.at
+                verdict = self._go_on(first)
+                hashed += first.at - before
+            if verdict is not None:
+                out += verdict
+                self._ahead.popleft()
+            if len(out) >= REPLY_BYTES or hashed >= ANSWER_BYTES or time.monotonic() >= until:
+                if verdict is None:
+                    out += b"%c%s" % (PROGRESS, first.news())
+                break
         return bytes(out)
 
     def close(self):
-        if self._current is not None:
-            self._current.close()
-        self._reading.close()
+        for each in self._ahead:
+            if isinstance(each, Hashed):
+                os.close(each.fd)
+        self._ahead.clear()
+        Reading.close(self)
 
-    def _hash(self, path, uid):
-        digest = hashlib.sha256()
-        blocks = []
-        rest = b""
-        silent = 0
-        for head, data in self._reading.pieces(path, uid):
-            digest.update(data)
-            if self._with_blocks:
-                rest += data
-                while len(rest) >= HASH_BLOCK:
-                    blocks.append(hashlib.sha256(rest[:HASH_BLOCK]).digest())
-                    rest = rest[HASH_BLOCK:]
-            if head[0] == PART:
-                silent += len(data)
-                if silent >= PROGRESS_BYTES:
-                    yield b"%c%s" % (PROGRESS, struct.pack(">Q", silent))
-                    silent = 0
-            elif head[0] == WHOLE:
-                if rest:
-                    blocks.append(hashlib.sha256(rest).digest())
-                yield b"%c%s%s%s" % (HASHED, head[1:], digest.digest(), packed(b"".join(blocks)))
-            else:
-                yield head
+    def _look_ahead(self):
+        while self._wanted and len(self._ahead) < FILES_AHEAD and self._bytes_ahead < BYTES_AHEAD:
+            opened = self._begin(*self._wanted.popleft())
+            if isinstance(opened, Hashed):
+                self._bytes_ahead += opened.before.st_size
+            self._ahead.append(opened)
+
+    def _begin(self, path, uid):
+        folder_path, _, name = path.rpartition(b"/")
+        try:
+            fd = open_to_read(name, self._folder(folder_path), self._user in (0, uid))
+        except OSError as error:
+            return not_opened(error)
+        try:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                raise OSError(errno.ESTALE, "it is no longer a file")
+            if self._drops_cache:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            if before.st_size <= HASH_BLOCK:  # larger ones are fetched ahead as they are read
+                os.posix_fadvise(fd, 0, before.st_size, os.POSIX_FADV_WILLNEED)
+        except OSError as error:
+            os.close(fd)
+            return ended(CHANGED if error.errno == errno.ESTALE else BROKEN, sentence(error))
+        return Hashed(fd, path, before)
+
+    def _go_on(self, file):
+        """Hash the next block of the file; the verdict on it after the last one, None before."""
+        size = file.before.st_size
+        try:
+            data = file.next_block()
+            is_short = len(data) < min(HASH_BLOCK, size - file.at)
+            file.digest.update(data)
+            file.at += len(data)
+            if self._with_blocks and data:
+                file.blocks.append(block_digest(data))
+            if file.at < size and not is_short:
+                return None
+            verdict = self._last_look(file, not is_short and bool(os.pread(file.fd, 1, size)))
+        except OSError as error:
+            verdict = ended(BROKEN, sentence(error))
+        self._bytes_ahead -= size
+        os.close(file.fd)
+        if verdict[0] != WHOLE:
+            return verdict
+        return b"%c%s%s%s" % (HASHED, verdict[1:], file.digest.digest(), file.news())
+
+    def _last_look(self, file, has_more):
+        folder_path, _, name = file.path.rpartition(b"/")
+        try:
+            folder_fd = self._folders.open(folder_path)[0]
+        except OSError as error:
+            if error.errno in NOTHING_THERE:
+                return ended(CHANGED, b"it was removed while it was read")
+            raise
+        return self._verdict(file.fd, folder_fd, name, file.before, file.at, has_more)
+
+
+ZEROS = bytes(HASH_BLOCK)
+DIGEST_OF_ZEROS = hashlib.sha256(ZEROS).digest()
+
+
+def block_digest(data):
+    return DIGEST_OF_ZEROS if data is ZEROS else hashlib.sha256(data).digest()
 
 
 def identity(found):
