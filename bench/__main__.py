@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.growth import Growth, grow, growth_table
+from bench.growth import grow, growth_table
+from bench.own_cost import own_cost, own_cost_table
+from bench.peers import Peer
 from bench.report import conditions, settings, tables
-from bench.rows import BY_NAME, QUICK, ROWS, Sizes
-from bench.turns import Results, run_row
+from bench.rows import BY_NAME, QUICK, Sizes
+from bench.turns import run_row
+
+OWN_COST, GROWTH = "own-cost", "growth"  # what else `--rows` takes
 
 _PAGE = Path("docs/performance.md")
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -26,58 +30,43 @@ def main() -> None:
     options = _options()
     if missing := [name for name in ("rsync", "ssh", "diff") if shutil.which(name) is None]:
         sys.exit(f"error: not installed: {', '.join(missing)}\n\nhint: make system-packages")
-    results = []
-    only = frozenset({"migrator", "rsync -a"}) if options.quick else frozenset[str]()
-    sizes = Sizes(options.files, options.unchanged_files, options.large_mib << 20)
-    names = QUICK if options.quick else options.rows
-    for name in names:
-        results.append(run_row(BY_NAME[name], sizes, options.repeats, only))
-        print("", *tables(results[-1]), sep="\n", flush=True)
-    growth = grow(options.size) if options.size else []
-    if growth:
-        print("", *growth_table(growth), sep="\n", flush=True)
+    sections, contestants = [], list[Peer]()
+    for name in options.rows:
+        row = BY_NAME.get(name)
+        try:
+            sections.append(list(_section(name, options)))
+        except subprocess.CalledProcessError as error:
+            sys.exit(f"error: {name}: `{shlex.join(error.cmd)}` ended with {error.returncode}")
+        contestants += row.contestants if row is not None else ()
+        print(*sections[-1], "", sep="\n", flush=True)
     if options.out is not None:
-        _write(options.out, "\n".join(page(results, growth, options.repeats)))
+        _write(options.out, "\n".join(_page(sections, contestants, options.repeats)))
 
 
-def page(results: Sequence[Results], growth: Sequence[Growth], repeats: int) -> Iterator[str]:
+def _section(name: str, options: argparse.Namespace) -> Iterator[str]:
+    """One row, measured."""
+    if name == OWN_COST:
+        return own_cost_table(own_cost(options.files, options.repeats))
+    if name == GROWTH:
+        return growth_table(grow(options.size))
+    only = frozenset({"migrator", "rsync -a"}) if options.quick else frozenset[str]()
+    sizes = Sizes(options.files, options.unchanged_files, options.large_mib << 20, options.sparse_mib << 20)
+    return tables(run_row(BY_NAME[name], sizes, options.repeats, only))
+
+
+def _page(sections: Sequence[Sequence[str]], contestants: Sequence[Peer], repeats: int) -> Iterator[str]:
     """What is written between the two marks of the page."""
-    yield f"Measured {time.strftime('%d %B %Y', time.gmtime())}, {repeats} turns each, by turns in a changing order."
+    yield f"Measured on {time.strftime('%d %B %Y', time.gmtime())} with `python -m bench {shlex.join(sys.argv[1:])}`:"
+    yield f"{repeats} turns each, the programs by turns in a changing order."
     yield ""
     yield from conditions()
     yield ""
     yield "| program | settings |"
     yield "| --- | --- |"
-    yield from settings([peer for each in results for peer in each.row.contestants])
-    yield ""
-    yield from _start_up()
-    for each in results:
+    yield from settings(contestants)
+    for section in sections:
         yield ""
-        yield from tables(each)
-    if growth:
-        yield ""
-        yield "### growth"
-        yield ""
-        yield from growth_table(growth)
-
-
-def _start_up() -> Iterator[str]:
-    """What the program costs before it does anything."""
-    with tempfile.TemporaryDirectory(prefix="migrator-bench-") as folder:
-        base = Path(folder)
-        (base / "source").mkdir()
-        plan = base / "plan.yaml"
-        plan.write_text(
-            '{"migration": "empty", "endpoints": {"here": {"local": true}}, "waves": [{"name": "one", "applications": '
-            f'[{{"name": "a", "datasets": [{{"name": "d", "source": "here:{base}/source", '
-            f'"target": "here:{base}/target"}}]}}]}}]}}'
-        )
-        state = ["--state", str(base / "state")]
-        for words in (["--help"], ["run", str(plan), "--until", "seeded", *state], ["status", str(plan), *state]):
-            began = time.monotonic()
-            subprocess.run([sys.executable, "-m", "migrator", *words], check=True, stdout=subprocess.DEVNULL)
-            what = "`migrator run` on an empty dataset" if words[0] == "run" else f"`migrator {words[0]}`"
-            yield f"- start-up: {what} takes {time.monotonic() - began:.2f} s"
+        yield from section
 
 
 def _write(path: Path, measured: str) -> None:
@@ -89,24 +78,39 @@ def _write(path: Path, measured: str) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = [row.name for row in ROWS]
-    parser.add_argument("--rows", type=_rows, default=names, metavar="A,B", help=f"which of {', '.join(names)}")
-    parser.add_argument("--repeats", type=_count, default=5, metavar="N", help="turns for each program (default: 5)")
+    names = [OWN_COST, *BY_NAME, GROWTH]
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--rows", type=_rows, default=names, metavar="A,B", help=f"which of {', '.join(names)}")
+    which.add_argument("--quick", action="store_true", help=f"{' and '.join(QUICK)} beside rsync alone")
+    parser.add_argument("--repeats", type=_count, metavar="N", help="turns for each program (default: 5; quick: 3)")
     parser.add_argument("--files", type=_count, default=20_000, metavar="N", help="small files (default: 20k)")
     parser.add_argument("--unchanged-files", type=_count, default=200_000, metavar="N", help="default: 200k")
     parser.add_argument("--large-mib", type=_count, default=1024, metavar="N", help="the large file (default: 1024)")
-    parser.add_argument("--size", type=_counts, default=(), metavar="N,N", help="growth: 10k,100k,1M")
-    parser.add_argument("--quick", action="store_true", help="small files and one large file beside rsync, three turns")
-    parser.add_argument("--out", type=Path, nargs="?", const=_PAGE, metavar="PAGE", help=f"write {_PAGE}")
+    parser.add_argument(
+        "--sparse-mib", type=_count, default=20_480, metavar="N", help="default: 20480, of which 64 data"
+    )
+    parser.add_argument(
+        "--size", type=_counts, default=(10_000, 100_000, 1_000_000), metavar="N,N", help="default: 10k,100k,1M"
+    )
+    parser.add_argument("--out", type=_page_file, nargs="?", const=str(_PAGE), metavar="PAGE", help=f"default: {_PAGE}")
     options = parser.parse_args()
+    options.repeats = options.repeats or (3 if options.quick else 5)
     if options.quick:
-        options.repeats = min(options.repeats, 3)
+        options.rows = list(QUICK)
     return options
+
+
+def _page_file(text: str) -> Path:
+    """A page with the two marks: what is missing is told before hours of measuring."""
+    path = Path(text)
+    if not path.is_file() or _BEGIN not in path.read_text(encoding="utf-8"):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a page that holds `{_BEGIN}`")
+    return path
 
 
 def _rows(text: str) -> list[str]:
     names = [name for name in text.split(",") if name]
-    if unknown := [name for name in names if name not in BY_NAME]:
+    if unknown := [name for name in names if name not in {OWN_COST, *BY_NAME, GROWTH}]:
         raise argparse.ArgumentTypeError(f"there is no row `{unknown[0]}`")
     return names
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 SMALLEST_BYTES, LARGEST_BYTES = 500, 8_000
 FILES_PER_FOLDER = 100
+SPARSE_DATA_BYTES = 64 << 20
 _BLOCK = 1 << 20
 
 
@@ -45,3 +46,22 @@ def change_blocks(root: Path, turn: int) -> int:
             file.seek(block * _BLOCK)
             file.write(chance.randbytes(_BLOCK))
     return len(changed) * _BLOCK
+
+
+def sparse_file(root: Path, size_bytes: int) -> int:
+    """Write one file that is a hole but for SPARSE_DATA_BYTES in pieces of 1 MiB; how much data that is."""
+    chance = random.Random(1946)  # noqa: S311 - as above
+    blocks = size_bytes // _BLOCK
+    filled = sorted(chance.sample(range(blocks), min(SPARSE_DATA_BYTES // _BLOCK, blocks)))
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "image").open("wb") as file:
+        for block in filled:
+            file.seek(block * _BLOCK)
+            file.write(chance.randbytes(_BLOCK))
+        file.truncate(size_bytes)
+    return len(filled) * _BLOCK
+
+
+def allocated_bytes(root: Path) -> int:
+    """What the image below `root` takes on the disk."""
+    return (root / "image").stat().st_blocks * 512

@@ -168,6 +168,9 @@ VERIFY = Peer("migrator verify", migrator("verify"), "ssh", "the target's bytes 
 RSYNC = Peer("rsync -a", rsync(), "rsync", "rsync at both ends; nothing durable, no digest recorded")
 RSYNC_DURABLE = Peer("rsync -a --fsync", rsync("--fsync"), "rsync", "the same, each file made durable")
 RSYNC_INPLACE = Peer("rsync -a --inplace", rsync("--inplace"), "rsync", "not atomic: the file is broken meanwhile")
+RSYNC_SPARSE = Peer(
+    "rsync -a -S", rsync("-S"), "rsync", "makes holes of zeros, which it reads and sends like any bytes"
+)
 RSYNC_VERIFY = Peer("rsync -a -c -n", rsync("-c", "-n"), "rsync", "reads and hashes both sides, changes nothing")
 RCLONE = Peer("rclone copy", rclone, "rclone", "sftp backend, 8 at once, 4 streams for a large file, no hashing")
 SCP = Peer("scp -rp", scp, "scp", "one file after the other; nothing durable")
@@ -175,19 +178,19 @@ LFTP = Peer("lftp mirror", lftp, "lftp", "8 at once, 4 segments for a large file
 TAR = Peer("tar over ssh", tar, "tar", "the near-limit: one stream, nothing checked or renamed")
 
 
-def available(*peers: Peer) -> list[Peer]:
-    """Those that this machine has, in their order."""
-    found = [peer for peer in peers if shutil.which(peer.needs)]
-    if RSYNC_DURABLE in found and "--fsync" not in _answer("rsync", "--help"):
-        found.remove(RSYNC_DURABLE)
-    return found
+def is_available(peer: Peer) -> bool:
+    """Whether this machine has the program, and the program the option."""
+    if shutil.which(peer.needs) is None:
+        return False
+    return peer is not RSYNC_DURABLE or "--fsync" in _answer("rsync", "--help")
 
 
 def versions() -> list[str]:
     """One line for each program."""
     asked = (("ssh", "-V"), ("rsync", "--version"), ("rclone", "version"), ("lftp", "--version"), ("tar", "--version"))
     there = [command for command in asked if shutil.which(command[0])]
-    return [f"Python {sys.version.split()[0]}", *(_answer(*command).strip().splitlines()[0] for command in there)]
+    ours = f"migrator {_answer('git', 'describe', '--always', '--dirty').strip() or 'without git'}"
+    return [ours, f"Python {sys.version.split()[0]}", *(_answer(*command).strip().splitlines()[0] for command in there)]
 
 
 def _answer(*command: str) -> str:

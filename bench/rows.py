@@ -17,6 +17,7 @@ class Sizes:
     files: int = 20_000
     unchanged_files: int = 200_000
     large_bytes: int = 1 << 30
+    sparse_bytes: int = 20 << 30
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Row:
     change: Callable[[Path, int], int] | None = None  # made to the source before each turn
     is_plain: bool = False  # with the ciphers that OpenSSH prefers by itself
     changes_nothing: bool = False  # so that the next turn needs no new target
+    least_line_share: float | None = None  # the goal for our share of the delay line
+    has_holes: bool = False  # which must still be holes in the copy
 
 
 def _files(root: Path, sizes: Sizes) -> int:
@@ -42,6 +45,10 @@ def _files(root: Path, sizes: Sizes) -> int:
 
 def _many(root: Path, sizes: Sizes) -> int:
     return data.many_files(root, sizes.unchanged_files)
+
+
+def _sparse(root: Path, sizes: Sizes) -> int:
+    return data.sparse_file(root, sizes.sparse_bytes)
 
 
 def _large(root: Path, sizes: Sizes) -> int:
@@ -60,6 +67,7 @@ _SMALL = (
     peers.TAR,
 )
 _CHANGED = (peers.OURS, peers.RSYNC, peers.RSYNC_INPLACE)
+_VERIFYING = (peers.VERIFY, peers.RSYNC_VERIFY)
 
 ROWS = (
     Row(
@@ -105,6 +113,7 @@ ROWS = (
         _large,
         {"rsync -a": 1.5, "scp -rp": 1.5},
         has_delay=True,
+        least_line_share=0.94,
     ),
     Row(
         "unchanged",
@@ -135,9 +144,25 @@ ROWS = (
         change=data.change_blocks,
     ),
     Row(
+        "sparse-file",
+        "one sparse file with 64 MiB of data, loopback",
+        (peers.OURS, peers.RSYNC_SPARSE),
+        _sparse,
+        has_holes=True,
+    ),
+    Row(
         "verify",
-        "verification of small files",
-        (peers.VERIFY, peers.RSYNC_VERIFY),
+        "verification of small files, source behind SSH",
+        _VERIFYING,
+        _files,
+        {"rsync -a -c -n": 1.0},
+        prepare=(peers.OURS, peers.RSYNC),
+        changes_nothing=True,
+    ),
+    Row(
+        "verify-out",
+        "verification of small files, target behind SSH",
+        _VERIFYING,
         _files,
         {"rsync -a -c -n": 1.0},
         remote="target",

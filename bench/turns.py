@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data import allocated_bytes
 from bench.delay_line import delay_line
 from bench.measuring import Cost, measured
-from bench.peers import CIPHER, Crossing, Peer, available
+from bench.peers import CIPHER, Crossing, Peer, is_available
 from bench.rows import Row, Sizes
 from tests.support.sshd import Account, Setup, Sshd, make_key, running_sshd
 
@@ -39,21 +40,26 @@ class Results:
     size_bytes: int
     costs: dict[str, list[Cost]]
     load_before: float
+    missing: tuple[str, ...] = ()  # contestants that this machine does not have
 
 
 def run_row(row: Row, sizes: Sizes, repeats: int, only: frozenset[str]) -> Results:
     """Build the data, then have all take turns; CalledProcessError when one fails or leaves anything out."""
-    field = [peer for peer in available(*row.contestants) if not only or peer.name in only]
+    wanted = [peer for peer in row.contestants if not only or peer.name in only]
+    field = [peer for peer in wanted if is_available(peer)]
+    missing = tuple(peer.name for peer in wanted if peer not in field)
+    if missing:
+        say(f"{row.name}: not on this machine, so left out: {', '.join(missing)}")
     before = dict(zip((peer.name for peer in row.contestants), row.prepare, strict=False))
     with tempfile.TemporaryDirectory(prefix="migrator-bench-") as folder:
         base = Path(folder)
         source = base / "source"
         source.mkdir()
-        _say(f"{row.name}: building the data")
+        say(f"{row.name}: building the data")
         size_bytes = row.build(source, sizes)
         load = os.getloadavg()[0]
         costs: dict[str, list[Cost]] = {peer.name: [] for peer in field}
-        with _server(base, source, is_plain=row.is_plain) as server, _line(server, has_delay=row.has_delay) as line:
+        with server_for(base, source, is_plain=row.is_plain) as server, _line(server, has_delay=row.has_delay) as line:
             contests = [_Contest(row, peer, before.get(peer.name), server, line, base) for peer in field]
             for repeat in range(repeats):
                 if row.change is not None:
@@ -64,8 +70,8 @@ def run_row(row: Row, sizes: Sizes, repeats: int, only: frozenset[str]) -> Resul
                 for contest in contests[first:] + contests[:first]:
                     cost = contest.take_turn()
                     costs[contest.peer.name].append(cost)
-                    _say(f"{row.name}: {contest.peer.name}: {cost.wall_seconds:.2f} s")
-        return Results(row, size_bytes, costs, load)
+                    say(f"{row.name}: {contest.peer.name}: {cost.wall_seconds:.2f} s")
+        return Results(row, size_bytes, costs, load, missing)
 
 
 class _Contest:
@@ -85,29 +91,34 @@ class _Contest:
 
     def get_ready(self) -> None:
         """A fresh place, with whatever must have happened before the turn."""
-        if self._is_ready and (self._row.changes_nothing or self._row.change is not None):
+        if self._is_ready:
             return
-        shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir()
         self._is_ready = True
         if self._first is not None:
-            subprocess.run(self._first.command(self._crossing), check=True, stdout=subprocess.DEVNULL)
+            self._measured(self._first)
 
     def take_turn(self) -> Cost:
         """One turn, checked."""
         self.get_ready()
-        command = self.peer.command(self._crossing)
         os.sync()  # nobody pays for what the one before left to be written
-        cost = measured(command, self._server.process.pid, self._line.carried, self._scratch / "output")
-        subprocess.run(["diff", "-rq", str(self._crossing.source), str(self._crossing.target)], check=True)
+        cost = self._measured(self.peer)
+        compare(self._crossing.source, self._crossing.target)
+        if self._row.has_holes and allocated_bytes(self._crossing.target) > 2 * allocated_bytes(self._crossing.source):
+            raise SystemExit(f"error: {self.peer.name} filled the holes of {self._crossing.source}")
         if not (self._row.changes_nothing or self._row.change is not None):
             shutil.rmtree(self._scratch)
             self._is_ready = False
         return cost
 
+    def _measured(self, peer: Peer) -> Cost:
+        command = peer.command(self._crossing)
+        return measured(command, self._server.process.pid, self._line.carried, self._scratch / "output")
+
 
 @contextlib.contextmanager
-def _server(base: Path, source: Path, *, is_plain: bool) -> Iterator[Sshd]:
+def server_for(base: Path, source: Path, *, is_plain: bool = False) -> Iterator[Sshd]:
+    """A real sshd with one cipher, or with OpenSSH's own choice; it ends with the block."""
     lines = (_LOGS,) if is_plain else (_LOGS, f"Ciphers {CIPHER}")
     account = Account(getpass.getuser(), source)
     with running_sshd(Setup(account, make_key(base / "id"), lines=lines)) as server:
@@ -131,5 +142,11 @@ def _loopback_bytes() -> int:
     return 0
 
 
-def _say(words: str) -> None:
+def compare(source: Path, target: Path) -> None:
+    """CalledProcessError, with the names on standard output, unless both hold the same files and bytes."""
+    subprocess.run(["diff", "-rq", "--no-dereference", str(source), str(target)], check=True)
+
+
+def say(words: str) -> None:
+    """Progress, on standard error."""
     print(words, file=sys.stderr, flush=True)

@@ -47,6 +47,21 @@ class Unreadable(NamedTuple):
     reason: str
 
 
+class Listed(NamedTuple):
+    """A folder of which every name was told just now, and the fingerprint of all that was told of them."""
+
+    path: bytes
+    fingerprint: bytes  # 16 bytes
+
+
+class Unchanged(NamedTuple):
+    """A folder in which everything is as it was when its fingerprint was taken; its names are not told again."""
+
+    path: bytes
+    entries: int  # directly in it
+    size_bytes: int  # of the files among them
+
+
 class Class(StrEnum):
     """Where an item stands; every item seen is in exactly one class."""
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from migrator.domain.entries import Entry, Unreadable
+from migrator.domain.entries import Entry, Listed, Unchanged, Unreadable
 from migrator.domain.plan import EndpointSpec
 
 # The most a command's output may bring; what comes after it is dropped.
@@ -75,8 +75,9 @@ class Piece(NamedTuple):
 class Digest(NamedTuple):
     """What hashing one file brought; either `found` (as it was after its last byte was read) or `problem`.
 
-    `sha256` is of the whole content, `blocks` of each HASH_BLOCK bytes of it where that was asked for. A Digest with
-    neither `found` nor `problem` only tells of progress: `read_bytes` more were read of the file under way.
+    A Digest with neither only tells of progress; long files have one every second or so. `sha256` is of the whole
+    content. `read_bytes`, and `blocks` (the SHA-256 of each HASH_BLOCK bytes, where that was asked for), are what came
+    since the Digest before: those of one file add up, so that a file of any size takes little memory.
     """
 
     entry: Entry  # as it was asked for
@@ -185,6 +186,13 @@ class LargeWriter(Protocol):
         """Let go; the temp file stays. May be called twice."""
 
 
+class Fingerprints(NamedTuple):
+    """What is known of folders from earlier scans, and under which rules it was found out."""
+
+    basis: bytes  # 32 bytes; fingerprints taken on another basis are others
+    known: Sequence[bytes]  # in ascending order
+
+
 class SourceTree(Protocol):
     """The tree below one root, to be read. Not safe for use from two threads at once."""
 
@@ -198,6 +206,14 @@ class SourceTree(Protocol):
         Nothing is skipped by name and no link is followed. A folder that cannot be listed yields its Entry and then
         an Unreadable. Raises SafetyStop for a hostile listing (a name that is empty, `.`, `..`, holds a slash or a
         NUL, or comes twice) and EndpointUnavailable when the root is missing, unreadable or not a folder.
+        """
+
+    def rescan(self, fingerprints: Fingerprints) -> Iterator[Sequence[Entry | Unreadable | Listed | Unchanged]]:
+        """A scan that may answer Unchanged for a folder whose fingerprint is known, in place of what is in it.
+
+        Subfolders of an unchanged folder are looked into all the same. Of other folders comes a Listed behind their
+        last name, but not where something may still change without a trace (younger than two seconds), nor for
+        folders that are very large or hold special files. A lane that sees no ctime does a plain scan.
         """
 
     def stat(self, path: bytes) -> Entry | None:

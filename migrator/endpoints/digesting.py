@@ -15,11 +15,10 @@ def digests_of(pieces: Iterable[Piece], *, blocks: bool) -> Iterator[Digest]:
         whole.update(piece.data)
         parts.update(piece.data)
         if not piece.is_last:
-            yield Digest(piece.entry, len(piece.data))
+            yield Digest(piece.entry, len(piece.data), blocks=parts.done())
             continue
-        yield Digest(
-            piece.entry, len(piece.data), piece.found, whole.digest(), parts.digests(), piece.problem, piece.reason
-        )
+        rest = parts.done(is_over=True)
+        yield Digest(piece.entry, len(piece.data), piece.found, whole.digest(), rest, piece.problem, piece.reason)
         whole, parts = hashlib.sha256(), _Blocks(is_wanted=blocks)
 
 
@@ -43,10 +42,12 @@ class _Blocks:
                 if self._filled == HASH_BLOCK:
                     self._close()
 
-    def digests(self) -> tuple[bytes, ...]:
-        if self._filled:
+    def done(self, *, is_over: bool = False) -> tuple[bytes, ...]:
+        """Those that are complete since the last call, and with `is_over` what is left."""
+        if is_over and self._filled:
             self._close()
-        return tuple(self._done)
+        done, self._done = self._done, []
+        return tuple(done)
 
     def _close(self) -> None:
         self._done.append(self._digest.digest())

@@ -15,7 +15,7 @@ from migrator.domain.entries import Item
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt, Tally
 from migrator.errors import LocalFault
-from migrator.journal import history, items, staging, tables
+from migrator.journal import history, items, staging, tables, target_look
 from migrator.journal.chain import Value, amend, next_id, record
 from migrator.journal.database import Database
 from migrator.journal.folder import StateFolder
@@ -64,6 +64,7 @@ class ApplicationJournal:
         try:
             with database.write() as connection:
                 staging.prepare(connection)
+                target_look.prepare(connection)
                 _begin(connection)
         except BaseException:
             journal.close()

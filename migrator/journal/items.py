@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from migrator.domain.entries import Class, Entry, Item, Kind
 from migrator.domain.reports import Tally
@@ -33,6 +33,19 @@ class ToVerify(NamedTuple):
     entry: Entry
     sha256: bytes | None
     copied_seq: int | None
+
+
+def unverified(dataset: int, since_seq: int) -> ColumnElement[bool]:
+    """Items at the target that were not verified after `since_seq`.
+
+    Also what failed there before: it may have been mended, and must not be passed over in silence.
+    """
+    is_stale = and_(_item.state == Class.VERIFIED.value, _item.verified_seq <= since_seq)
+    is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None))
+    was_copied = and_(_item.target_kind == _item.kind, _item.copied_seq.is_not(None))
+    had_failed = and_(_item.state == Class.FAILED.value, was_copied, is_comparable)
+    is_wanted = or_(_item.state == Class.ACKNOWLEDGED.value, is_stale, had_failed)
+    return and_(_item.dataset == dataset, _item.is_gone == 0, is_wanted)
 
 
 def facts_of(entry: Entry) -> tuple[Any, ...]:

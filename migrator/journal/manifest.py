@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, or_, select
 
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.domain.reports import Tally
 from migrator.journal import tables
 from migrator.journal.database import Database
-from migrator.journal.items import ENTRY, ENTRY_AT_TARGET, ToVerify, blocks, blocks_backwards, entry_of, facts_of, tally
+from migrator.journal.items import (
+    ENTRY,
+    ENTRY_AT_TARGET,
+    ToVerify,
+    blocks,
+    blocks_backwards,
+    entry_of,
+    facts_of,
+    tally,
+    unverified,
+)
 from migrator.journal.large import LargeFiles
 from migrator.journal.linked import LinkedFiles
 from migrator.journal.scan import Scan, ScanRecord
 from migrator.journal.sequence import next_seq
+from migrator.journal.staging import parent_of
+from migrator.journal.target_look import TargetLook
 
 __all__ = ["Copied", "Manifest", "Scan", "ScanRecord", "ToVerify"]
 
@@ -75,6 +87,30 @@ _DISTRUSTED = """
 
 _REMOVED = "DELETE FROM item WHERE dataset = ? AND path = ? AND is_gone = 1"
 
+# What was copied may be newer than what the scan has told, and with it the fingerprint of its folder.
+_NEWER_THAN_SCANNED = """
+    UPDATE item SET fingerprint = NULL
+    WHERE dataset = :dataset AND path = :folder AND fingerprint IS NOT NULL AND EXISTS (
+        SELECT 1 FROM item AS known WHERE known.dataset = :dataset AND known.path = :path AND (
+            known.size <> :size OR known.mtime_ns <> :mtime_ns OR known.ctime_ns IS NOT :ctime_ns
+            OR known.inode IS NOT :inode OR known.mode <> :mode OR known.uid <> :uid OR known.gid <> :gid
+        )
+    )
+"""
+
+# Folders in which something is not, or may not be, at the target as it is recorded are to be told by name.
+_KNOWN_FOLDERS = """
+    SELECT fingerprint FROM item WHERE dataset = :dataset AND fingerprint IS NOT NULL AND is_gone = 0
+        AND path NOT IN (
+            SELECT parent(path) FROM item
+            WHERE dataset = :dataset AND path <> x''
+                AND (is_gone = 1 OR state NOT IN ('acknowledged', 'verified', 'excluded'))
+        )
+    ORDER BY fingerprint
+"""
+
+_NO_FOLDER_IS_KNOWN = "UPDATE item SET fingerprint = NULL WHERE dataset = ? AND fingerprint IS NOT NULL"
+
 _NO_LONGER_LARGE = "DELETE FROM large_file WHERE dataset = ? AND path = ?"
 
 _CLEARED = "UPDATE item SET target_kind = NULL WHERE dataset = ? AND path = ? AND target_kind <> kind"
@@ -121,6 +157,7 @@ class Manifest:
             values = [
                 (self._id, *facts_of(row.entry), row.sha256, row.trust, seq, row.entry.kind.value) for row in rows
             ]
+            _execute(connection, _NEWER_THAN_SCANNED, [self._copy_of(row.entry) for row in rows])
             _execute(connection, _COPIED, values)
         return seq
 
@@ -198,12 +235,22 @@ class Manifest:
         """What was copied was copied under another plan: everything is to be carried again, over what is there."""
         with self._database.write() as connection:
             connection.exec_driver_sql(_DISTRUSTED, (self._id,))
+            connection.exec_driver_sql(_NO_FOLDER_IS_KNOWN, (self._id,))
 
     def forget(self) -> None:
         """The dataset goes to another place: nothing of it stands there yet."""
         with self._database.write() as connection:
             connection.exec_driver_sql("DELETE FROM item WHERE dataset = ?", (self._id,))
             connection.exec_driver_sql("DELETE FROM foreign_entry WHERE dataset = ?", (self._id,))
+
+    def fingerprints(self) -> list[bytes]:
+        """Of folders that need not be listed again where they still have it, in ascending order.
+
+        Everything directly in them is at the target, or excluded, as it was when the fingerprint was taken.
+        """
+        with self._database.read() as connection:
+            rows = connection.exec_driver_sql(_KNOWN_FOLDERS, {"dataset": self._id})
+            return [bytes(fingerprint) for (fingerprint,) in rows]
 
     def replaced(self) -> Iterator[list[Entry]]:
         """What stands at the target as another kind than the source has now: with the old kind, the deepest first."""
@@ -217,20 +264,16 @@ class Manifest:
             _execute(connection, _CLEARED, [(self._id, path) for path in paths])
             _execute(connection, _REMOVED, [(self._id, path) for path in paths])
 
-    def to_verify(self, since_seq: int) -> Iterator[list[ToVerify]]:
-        """What is at the target and was not verified after `since_seq`, in blocks, by path.
-
-        Also what failed there before: it may have been mended, and must not be passed over in silence.
-        """
-        is_stale = and_(_item.state == Class.VERIFIED.value, _item.verified_seq <= since_seq)
-        has_chunks = (tables.large_file.c.dataset == self._id) & (tables.large_file.c.path == _item.path)
-        is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None), exists().where(has_chunks))
-        was_copied = and_(_item.target_kind == _item.kind, _item.copied_seq.is_not(None))
-        had_failed = and_(_item.state == Class.FAILED.value, was_copied, is_comparable)
-        wanted = self._rows(*ENTRY, _item.sha256, _item.copied_seq).where(
-            _item.is_gone == 0, or_(_item.state == Class.ACKNOWLEDGED.value, is_stale, had_failed)
-        )
+    def to_verify(self, since_seq: int, kinds: Collection[Kind] = tuple(Kind)) -> Iterator[list[ToVerify]]:
+        """What is at the target and was not verified after `since_seq`, in blocks, by path; see `unverified`."""
+        wanted = select(*ENTRY, _item.sha256, _item.copied_seq).where(unverified(self._id, since_seq))
+        if len(kinds) < len(Kind):
+            wanted = wanted.where(_item.kind.in_([kind.value for kind in kinds]))
         return blocks(self._database, wanted, lambda row: ToVerify(entry_of(row), row[-2], row[-1]))
+
+    def look_at_target(self) -> TargetLook:
+        """A look at all that stands at the target, begun anew."""
+        return TargetLook.begin(self._database, self._id)
 
     def foreign(self, paths: Sequence[bytes]) -> None:
         """Replace the list of entries that exist only at the target."""
@@ -299,6 +342,10 @@ class Manifest:
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def _copy_of(self, entry: Entry) -> dict[str, Any]:
+        facts = entry._asdict()
+        return {"dataset": self._id, "folder": parent_of(entry.path), **facts}
+
     def _move(self, statement: str, rows: Sequence[tuple[bytes, str]]) -> int:
         with self._database.write() as connection:
             _execute(connection, statement, [(reason, self._id, path) for path, reason in rows])
@@ -312,6 +359,8 @@ class Manifest:
             yield from rows
 
 
-def _execute(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+def _execute(
+    connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]] | Sequence[dict[str, Any]]
+) -> None:
     if rows:  # without rows the driver would run the statement once, without its values
         connection.exec_driver_sql(statement, rows)

@@ -73,6 +73,7 @@ class Scene:
             pool=self.pool.towards(self._ends(dataset)),
             on_event=self.on_event,
             stop=self.stop,
+            recognises=not self.reads_source_again(dataset),
             compares=self.source_abilities(dataset).hashes and self.target_abilities(dataset).hashes,
         )
 

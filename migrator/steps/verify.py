@@ -11,7 +11,6 @@ from migrator.steps.scene import Scene
 from migrator.verification.proof import source_changes
 from migrator.verification.verifying import Findings, verify
 
-_NAMED = 100
 _SINCE = "verify command began at seq"
 
 
@@ -29,11 +28,11 @@ def verify_under_freeze(scene: Scene) -> None:
     moved = [line for crossing, each in found for line in _named(crossing, each.moved_on)]
     if moved:
         raise SourceMoved(
-            f"the source changed after the freeze: {in_words(moved)}",
+            f"the source changed after the freeze: {in_words(moved, sum(each.moved_on_count for _, each in found))}",
             hint="find out what still writes there; the next run repeats the final sync and the verification",
             details=tuple(moved),
         )
-    refuse_differences(differences(found))
+    _refuse_differences(_differences(found), sum(each.differs_count for _, each in found))
 
 
 def verify_now(scene: Scene, *, both_sides: bool) -> None:
@@ -50,32 +49,34 @@ def verify_now(scene: Scene, *, both_sides: bool) -> None:
         found.append((crossing, verify(crossing, since_seq, read_source=both_sides)))
     scene.journal.mark(_SINCE, None)
     moved = [line for crossing, each in found for line in _named(crossing, each.moved_on)]
-    refuse_differences(differences(found) + changed + moved)
+    count = sum(each.differs_count + each.moved_on_count for _, each in found) + len(changed)
+    _refuse_differences(_differences(found) + changed + moved, count)
 
 
-def differences(found: Sequence[tuple[Crossing, Findings]]) -> list[str]:
+def _differences(found: Sequence[tuple[Crossing, Findings]]) -> list[str]:
     """What differs at the target, named for people; the first hundred of each dataset."""
     return [line for crossing, each in found for line in _named(crossing, each.differs)]
 
 
-def refuse_differences(lines: Sequence[str]) -> None:
-    """Raise Incomplete when there are any."""
+def _refuse_differences(lines: Sequence[str], count: int) -> None:
+    """Raise Incomplete when there are any; `lines` are the first of them."""
     if lines:
         raise Incomplete(
-            f"{len(lines)} differences: {in_words(lines)}",
+            f"{count} difference{'s' if count > 1 else ''}: {in_words(lines, count)}",
             hint="before the switch the next run copies these again; after it they are only reported",
             details=tuple(lines),
         )
 
 
-def in_words(lines: Sequence[str]) -> str:
-    """The first few of many lines, and how many more there are."""
-    more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
+def in_words(lines: Sequence[str], count: int | None = None) -> str:
+    """The first few of many lines, and how many more there are; `count` of them, where not all are among the lines."""
+    count = len(lines) if count is None else count
+    more = f" and {count - 3} more" if count > 3 else ""
     return ", ".join(lines[:3]) + more
 
 
 def _named(crossing: Crossing, rows: Sequence[tuple[bytes, str]]) -> list[str]:
-    return [f"{crossing.dataset.name}/{display(path)}: {reason}" for path, reason in rows[:_NAMED]]
+    return [f"{crossing.dataset.name}/{display(path)}: {reason}" for path, reason in rows]
 
 
 def _since(scene: Scene) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import chain
 
-from migrator.domain.entries import Entry, Kind, Unreadable
+from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable
 from migrator.domain.events import ScanProgress, WorkFound
 from migrator.domain.filters import SPECIAL_FILE
 from migrator.endpoints.contract import Landed, Problem
@@ -97,23 +97,26 @@ def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> Sc
     """Stream the source into the manifest; `found` gets the files and links to carry, block by block."""
     crossing = course.crossing
     scan = course.manifest.begin_scan()
-    items = size_bytes = excluded = specials = 0
+    told = items = size_bytes = specials = 0
     with crossing.open_source() as tree:
-        for block in tree.scan():
+        for block in crossing.look_at(tree):
             course.crossing.stop.check()
+            still = [each for each in block if isinstance(each, Unchanged)]
+            scan.unchanged(still)
             entries, outside = _take_block(course, scan, block)
-            excluded += len(outside)
             specials += sum(1 for _, reason in outside if reason == SPECIAL_FILE)
-            work = scan.note(entries)
+            work = scan.note(entries, [each for each in block if isinstance(each, Listed)])
             _note_unreadable(course, scan, block)
-            items += len(entries) + len(outside)
-            size_bytes += sum(entry.size for entry in entries)
+            told += len(entries)
+            items += len(entries) + len(outside) + sum(folder.entries for folder in still)
+            size_bytes += sum(each.size for each in entries) + sum(folder.size_bytes for folder in still)
             crossing.on_event(ScanProgress(crossing.application, crossing.dataset.name, items, size_bytes, ended=False))
             _announce(course, work)
             if found is not None:
                 found(_without_refused_links(course, [entry for entry in work if entry.kind in _CARRIED]))
     # Before its end would make everything at the target gone, to be copied again once the source is back.
-    _refuse_a_source_suddenly_empty(course, items - excluded)
+    if told <= 1 and not scan.passed_over_any():
+        _refuse_a_source_suddenly_empty(course)
     record = scan.end()
     crossing.on_event(ScanProgress(crossing.application, crossing.dataset.name, items, size_bytes, ended=True))
     if specials:
@@ -122,7 +125,7 @@ def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> Sc
 
 
 def _take_block(
-    course: Course, scan: Scan, block: Sequence[Entry | Unreadable]
+    course: Course, scan: Scan, block: Sequence[Entry | Unreadable | Listed | Unchanged]
 ) -> tuple[list[Entry], list[tuple[Entry, str]]]:
     """Sort a block into what belongs and what the plan leaves out, and record the latter."""
     inside, outside = course.crossing.filter.split([each for each in block if isinstance(each, Entry)])
@@ -130,7 +133,7 @@ def _take_block(
     return inside, outside
 
 
-def _note_unreadable(course: Course, scan: Scan, block: Sequence[Entry | Unreadable]) -> None:
+def _note_unreadable(course: Course, scan: Scan, block: Sequence[Entry | Unreadable | Listed | Unchanged]) -> None:
     """Record the places that could not be listed; after their own entries, which would make them pending again."""
     rules = course.crossing.filter
     unreadable = [each for each in block if isinstance(each, Unreadable) and not rules.hides(each.path)]
@@ -155,9 +158,9 @@ def _announce(course: Course, work: Sequence[Entry]) -> None:
         crossing.on_event(WorkFound(crossing.application, crossing.dataset.name, len(work), size_bytes))
 
 
-def _refuse_a_source_suddenly_empty(course: Course, items: int) -> None:
+def _refuse_a_source_suddenly_empty(course: Course) -> None:
     """A source whose content is all gone is far more often a lost mount than a wish to delete everything."""
-    if items <= 1 and course.manifest.at_target_count() > 1:
+    if course.manifest.at_target_count() > 1:
         raise SafetyStop(
             f"dataset `{course.crossing.dataset.name}`: the source {course.crossing.way.source} is suddenly empty",
             hint="look whether its file system is mounted; nothing was deleted at the target",

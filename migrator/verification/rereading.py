@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from migrator.domain.entries import Entry
-from migrator.endpoints.contract import HASH_BLOCK, Digest, Problem, SourceTree
+from migrator.endpoints.contract import Digest, Problem, SourceTree
 from migrator.movers.hands import Hands
 from migrator.movers.way import Way
+from migrator.verification.chunk_check import ChunkCheck
 from migrator.verification.comparing import difference
 
-_REPORT_ITEMS = 256
+# How many files are judged, and recorded, at once.
+REPORT_ITEMS = 512
 _REPORT_SECONDS = 1.0
 
 
@@ -54,28 +56,48 @@ class _Look(NamedTuple):
 
     found: Entry | None
     sha256: bytes
-    blocks: tuple[bytes, ...]
-    problem: str
+    problem: str  # why it could not be read; empty when it was
+    chunk_fault: str | None = None  # where it differs from its recorded chunks, if it has any
 
 
-_NEVER_READ = _Look(None, b"", (), "could not be read: nothing came of it")
-# A chunk of a large file, and what the blocks of one that is nothing but a hole come to.
-_CHUNK_BLOCKS = 8
-_CHUNK_BYTES = _CHUNK_BLOCKS * HASH_BLOCK
+_NEVER_READ = _Look(None, b"", "could not be read: nothing came of it")
 
 
 def reread(hands: Hands, job: Rereading) -> None:
-    """Read the files again and report Verdicts, and Read in between; a stop ends after the files under way."""
-    for start in range(0, len(job.files), _REPORT_ITEMS):
+    """Read the files again and report Verdicts, and Read in between; a stop ends without those under way."""
+    target = hands.target(job.way.target, job.way.temp_key) if job.read_target else None
+    source = hands.source(job.way.source) if job.read_source else None
+    for start in range(0, len(job.files), REPORT_ITEMS):
+        files = job.files[start : start + REPORT_ITEMS]
+        at_target, at_source = _look_at_sides(hands, job.way, files, target, source)
         if hands.should_stop:
             return
-        files = job.files[start : start + _REPORT_ITEMS]
-        at_target = at_source = None
-        if job.read_target:
-            at_target = _look_at_all(hands, hands.target(job.way.target, job.way.temp_key), files)
-        if job.read_source:
-            at_source = _look_at_all(hands, hands.source(job.way.source), files)
         hands.report(_judge(files, at_target, at_source, job.way.keep))
+
+
+def _look_at_sides(
+    hands: Hands, way: Way, files: Sequence[Expected], target: SourceTree | None, source: SourceTree | None
+) -> tuple[dict[bytes, _Look] | None, dict[bytes, _Look] | None]:
+    """What reading brought at the sides that are to be read; two hosts work at the same time."""
+    if target is None or source is None or not _are_two_hosts(way, target, source):
+        at_target = None if target is None else _look_at_all(hands, target, files)
+        return at_target, None if source is None else _look_at_all(hands, source, files)
+    has_failed = threading.Event()
+    with ThreadPoolExecutor(1, "source") as beside:
+        coming = beside.submit(_look_at_all, hands, source, files, has_failed)
+        try:
+            at_target = _look_at_all(hands, target, files)
+        except BaseException:
+            has_failed.set()
+            raise
+        return at_target, coming.result()
+
+
+def _are_two_hosts(way: Way, target: SourceTree, source: SourceTree) -> bool:
+    """Whether the sides can be read in two threads with any gain, and share no connection."""
+    if way.source.endpoint == way.target.endpoint:
+        return False
+    return not target.abilities.lane == source.abilities.lane == "local"
 
 
 def _judge(
@@ -107,65 +129,53 @@ def _judge(
 def _target_fault(expected: Expected, look: _Look, digest: bytes | None, keep: frozenset[str]) -> str | None:
     if look.found is None:
         return look.problem
-    if digest is None and expected.chunks is None:
-        return "was never hashed at the source, so that its content cannot be proven without reading it there"
-    if digest is None:
-        fault = _chunk_fault(expected.entry.size, expected.chunks or {}, look.blocks)
-    else:
+    if digest is not None:
         fault = None if look.sha256 == digest else "has other content"
+    elif expected.chunks is not None:
+        fault = look.chunk_fault
+    else:
+        fault = "was never hashed at the source, so that its content cannot be proven without reading it there"
     return fault or difference(expected.entry, look.found, keep)
-
-
-def _chunk_fault(size: int, chunks: Mapping[int, bytes], blocks: Sequence[bytes]) -> str | None:
-    """How the blocks of a file differ from what its chunks were recorded as; a chunk without record is a hole."""
-    if len(blocks) != -(-size // HASH_BLOCK):
-        return f"has {len(blocks)} blocks, not {-(-size // HASH_BLOCK)}"
-    for number in range(-(-size // _CHUNK_BYTES)):
-        found = blocks[number * _CHUNK_BLOCKS : (number + 1) * _CHUNK_BLOCKS]
-        recorded = chunks.get(number)
-        if recorded is None:
-            is_same = list(found) == _blocks_of_zeros(min(_CHUNK_BYTES, size - number * _CHUNK_BYTES))
-        else:
-            is_same = hashlib.sha256(b"".join(found)).digest() == recorded
-        if not is_same:
-            return f"has other content in chunk {number}"
-    return None
-
-
-def _blocks_of_zeros(length: int) -> list[bytes]:
-    return [_zeros(min(HASH_BLOCK, length - start)) for start in range(0, length, HASH_BLOCK)]
-
-
-@functools.lru_cache(maxsize=64)
-def _zeros(length: int) -> bytes:
-    return hashlib.sha256(bytes(length)).digest()
 
 
 def _source_change(expected: Expected, look: _Look) -> str | None:
     if look.found is None:
         return f"at the source: {look.problem}"
-    has_moved = look.found.size != expected.entry.size
-    if expected.sha256 is not None:
-        has_moved = has_moved or look.sha256 != expected.sha256
-    elif expected.chunks is not None:
-        has_moved = has_moved or _chunk_fault(expected.entry.size, expected.chunks, look.blocks) is not None
+    has_moved = look.found.size != expected.entry.size or look.sha256 != (expected.sha256 or look.sha256)
+    has_moved = has_moved or look.chunk_fault is not None
     return "the source has other content than was copied" if has_moved else None
 
 
-def _look_at_all(hands: Hands, tree: SourceTree, files: Sequence[Expected]) -> dict[bytes, _Look]:
+def _look_at_all(
+    hands: Hands, tree: SourceTree, files: Sequence[Expected], has_failed: threading.Event | None = None
+) -> dict[bytes, _Look]:
+    """What reading brought, by path; not of all files when a stop was asked for or the other side has failed."""
     looks: dict[bytes, _Look] = {}
     size_bytes, told_at = 0, time.monotonic()
-    for has_chunks in (False, True):
-        some = [expected.entry for expected in files if (expected.chunks is not None) == has_chunks]
-        for digest in tree.digests(some, blocks=has_chunks) if some else ():
-            size_bytes += digest.read_bytes
-            if digest.is_last:
-                looks[digest.entry.path] = _Look(digest.found, digest.sha256, digest.blocks, _in_words(digest))
-            if time.monotonic() - told_at > _REPORT_SECONDS:
-                hands.report(Read(size_bytes))
-                size_bytes, told_at = 0, time.monotonic()
+    for digest, chunks in _digests(tree, files):
+        size_bytes += digest.read_bytes
+        if digest.is_last:
+            fault = None if chunks is None else chunks.fault()
+            looks[digest.entry.path] = _Look(digest.found, digest.sha256, _in_words(digest), fault)
+        if time.monotonic() - told_at > _REPORT_SECONDS:
+            hands.report(Read(size_bytes))
+            size_bytes, told_at = 0, time.monotonic()
+        if hands.should_stop or (has_failed is not None and has_failed.is_set()):
+            break
     hands.report(Read(size_bytes))
     return looks
+
+
+def _digests(tree: SourceTree, files: Sequence[Expected]) -> Iterator[tuple[Digest, ChunkCheck | None]]:
+    """What comes of each file; of those with recorded chunks also what these say of it by then."""
+    for digest in tree.digests(each.entry for each in files if each.chunks is None):
+        yield digest, None
+    for expected in files:
+        if expected.chunks is not None:
+            chunks = ChunkCheck(expected.entry.size, expected.chunks)
+            for digest in tree.digests([expected.entry], blocks=True):
+                chunks.take(digest.blocks)
+                yield digest, chunks
 
 
 def _in_words(digest: Digest) -> str:

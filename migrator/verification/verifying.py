@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from migrator.domain.entries import Class, Entry, Kind, Unreadable, display
 from migrator.domain.events import WorkFound
+from migrator.endpoints.contract import TargetTree
 from migrator.journal.manifest import ToVerify
+from migrator.journal.target_look import ToCompare
 from migrator.movers.crossing import Crossing
 from migrator.movers.errands import Errand, Errands
 from migrator.verification.comparing import difference
 from migrator.verification.linking import Links
-from migrator.verification.rereading import Expected, Read, Rereading, Verdict, reread
+from migrator.verification.rereading import REPORT_ITEMS, Expected, Read, Rereading, Verdict, reread
 
-BY_TARGET = "target bytes read again"
-BY_BOTH = "both sides read again"
-
-_JOB_FILES = 512
+# A job is judged as one, so that each is one commit in the journal.
+_JOB_FILES = REPORT_ITEMS
 _JOB_BYTES = 16 * 1024 * 1024
+_NAMED = 100
 _FOREIGN_KEPT = 10_000
 _AFTER_EVERYTHING = 2**62  # a seq that no item reaches: all are to be looked at
+_FILES = (Kind.FILE,)
 
 
 @dataclass
 class Findings:
-    """What a verification of one dataset brought."""
+    """What a verification of one dataset brought; of what is wrong the first hundred are named, with the reason."""
 
     verified: int = 0
     differs: list[tuple[bytes, str]] = field(default_factory=list)  # at the target
+    differs_count: int = 0
     moved_on: list[tuple[bytes, str]] = field(default_factory=list)  # at the source, since it was copied
+    moved_on_count: int = 0
     foreign: int = 0
+
+    def differ(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        """Count more of what differs."""
+        self.differs_count += len(rows)
+        self.differs.extend(rows[: max(0, _NAMED - len(self.differs))])
+
+    def move_on(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        """Count more of what has moved on."""
+        self.moved_on_count += len(rows)
+        self.moved_on.extend(rows[: max(0, _NAMED - len(self.moved_on))])
 
 
 def verify(crossing: Crossing, since_seq: int, *, read_source: bool) -> Findings:
@@ -42,27 +56,41 @@ def verify(crossing: Crossing, since_seq: int, *, read_source: bool) -> Findings
     Each outcome is recorded as it comes, so that an interrupted verification goes on where it stopped. An item that
     differs becomes `failed`, one whose source has moved on becomes `pending`.
     """
-    ledger = _Ledger(crossing, BY_BOTH if read_source else BY_TARGET)
-    links = Links(crossing)
-    others = _look_around(crossing, ledger.findings, links)
-    with _Readers(crossing, ledger) as readers:
-        for block in crossing.manifest.to_verify(since_seq):
-            crossing.stop.check()
-            ledger.compare([each.entry for each in block if each.entry.kind is not Kind.FILE], others)
-            readers.read(block, read_target=True, read_source=read_source)
-    for faults in links.faults():
+    with crossing.open_target() as tree:
+        ledger = _Ledger(crossing, _how(crossing, tree, read_source=read_source))
+        look = _Look(crossing, tree, ledger.findings)
+        with _Readers(crossing, ledger) as readers:
+            for block in crossing.manifest.to_verify(since_seq, _FILES):
+                crossing.stop.check()
+                readers.read(block, read_target=True, read_source=read_source, meanwhile=look.go_on)
+            while look.go_on():
+                pass
+            for pairs in look.seen.to_compare(since_seq):
+                ledger.compare(pairs)
+        look.seen.forget()
+    for faults in look.links.faults():
         ledger.fail(faults)
     return ledger.findings
 
 
+def _how(crossing: Crossing, target: TargetTree, *, read_source: bool) -> str:
+    """How strong the check is, in words, as each item's record says it."""
+    words = "hashed at the target by the agent" if target.abilities.lane == "agent" else "target bytes read again"
+    if not read_source:
+        return words
+    with crossing.open_source() as source:
+        is_by_agent = source.abilities.lane == "agent"
+    return f"{words}, {'hashed at the source by the agent' if is_by_agent else 'source bytes read again'}"
+
+
 def reread_source(crossing: Crossing) -> list[tuple[bytes, str]]:
-    """Read every file of the manifest at the source again; those that are no longer what was copied, with why.
+    """Read every file of the manifest at the source again; the first that are no longer what was copied, with why.
 
     They become `pending`; nothing becomes verified by this.
     """
     ledger = _Ledger(crossing, by=None)
     with _Readers(crossing, ledger) as readers:
-        for block in crossing.manifest.to_verify(_AFTER_EVERYTHING):
+        for block in crossing.manifest.to_verify(_AFTER_EVERYTHING, _FILES):
             crossing.stop.check()
             readers.read(block, read_target=False, read_source=True)
     return ledger.findings.moved_on
@@ -77,12 +105,12 @@ class _Ledger:
         self._crossing = crossing
         self._by = by  # None: what is proven is not recorded as verified
 
-    def compare(self, entries: Sequence[Entry], seen: dict[bytes, Entry]) -> None:
+    def compare(self, pairs: Sequence[ToCompare]) -> None:
         """Judge folders and links by what the look around the target saw."""
+        _announce(self._crossing, [pair.entry for pair in pairs])
         proven: list[tuple[Entry, bytes | None]] = []
         differs: list[tuple[bytes, str]] = []
-        for entry in entries:
-            found = seen.get(entry.path)
+        for entry, found in pairs:
             fault = "is missing" if found is None else difference(entry, found, self._crossing.way.keep)
             if fault is None:
                 proven.append((entry, None))
@@ -107,7 +135,7 @@ class _Ledger:
             return
         with self._recording:
             seq = self._crossing.manifest.failed(rows)
-            self.findings.differs.extend(rows)
+            self.findings.differ(rows)
             for path, reason in rows:
                 self._crossing.tell_problem(path, Class.FAILED, seq, reason)
 
@@ -116,7 +144,7 @@ class _Ledger:
         if rows:
             with self._recording:
                 self._crossing.manifest.postponed(rows)
-                self.findings.moved_on.extend(rows)
+                self.findings.move_on(rows)
 
 
 class _Readers:
@@ -142,10 +170,19 @@ class _Readers:
             self._errands.give_up()
             raise
 
-    def read(self, items: Sequence[ToVerify], *, read_target: bool, read_source: bool) -> None:
-        """Have the files among `items` read again; waits while enough is out."""
-        _announce(self._crossing, items)
-        for files in _cut([self._expected(each) for each in items if each.entry.kind is Kind.FILE]):
+    def read(
+        self,
+        items: Sequence[ToVerify],
+        *,
+        read_target: bool,
+        read_source: bool,
+        meanwhile: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Have files read again; while enough is out, does `meanwhile` what there is to do, and then waits."""
+        _announce(self._crossing, [each.entry for each in items])
+        for files in _cut([self._expected(each) for each in items]):
+            while not self._errands.has_room and meanwhile():
+                pass
             self._errands.wait_for_room()
             self._errands.send(self._errand(files, read_target=read_target, read_source=read_source))
 
@@ -176,29 +213,43 @@ class _Readers:
         )
 
 
-def _look_around(crossing: Crossing, findings: Findings, links: Links) -> dict[bytes, Entry]:
-    """Scan the target: its folders and links that are ours, by path; what is not ours is recorded as foreign."""
-    ours: dict[bytes, Entry] = {}
-    foreign: list[bytes] = []
-    with crossing.open_target() as tree:
-        for block in tree.scan():
-            crossing.stop.check()
-            entries = [each for each in block if isinstance(each, Entry)]
-            for place in (each for each in block if isinstance(each, Unreadable)):
-                crossing.warn(f"cannot list `{display(place.path)}` at the target: {place.reason}")
-            links.note(entries)
-            known = crossing.manifest.knows([entry.path for entry in entries])
-            ours.update((each.path, each) for each in entries if each.path in known and each.kind is not Kind.FILE)
-            strangers = [entry.path for entry in entries if entry.path not in known]
-            findings.foreign += len(strangers)
-            foreign.extend(strangers[: max(0, _FOREIGN_KEPT - len(foreign))])
-    crossing.manifest.foreign(foreign)
-    return ours
+class _Look:
+    """A look around the target, block by block: where its folders, links and names are, and what is not ours."""
+
+    def __init__(self, crossing: Crossing, tree: TargetTree, findings: Findings) -> None:
+        self.seen = crossing.manifest.look_at_target()
+        self.links = Links(crossing)
+        self._crossing = crossing
+        self._findings = findings
+        self._blocks = iter(tree.scan())
+        self._is_over = False
+        self._foreign: list[bytes] = []
+
+    def go_on(self) -> bool:
+        """Take in another block; False when there is none left, and all is recorded."""
+        if self._is_over:
+            return False
+        self._crossing.stop.check()
+        block = next(self._blocks, None)
+        if block is None:
+            self._is_over = True
+            self._crossing.manifest.foreign(self._foreign)
+            return False
+        for place in (each for each in block if isinstance(each, Unreadable)):
+            self._crossing.warn(f"cannot list `{display(place.path)}` at the target: {place.reason}")
+        self._take([each for each in block if isinstance(each, Entry)])
+        return True
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        self.links.note(entries)
+        strangers = self.seen.note(entries)
+        self._findings.foreign += len(strangers)
+        self._foreign.extend(strangers[: max(0, _FOREIGN_KEPT - len(self._foreign))])
 
 
-def _announce(crossing: Crossing, items: Sequence[ToVerify]) -> None:
-    size_bytes = sum(each.entry.size for each in items)
-    crossing.on_event(WorkFound(crossing.application, crossing.dataset.name, len(items), size_bytes))
+def _announce(crossing: Crossing, entries: Sequence[Entry]) -> None:
+    size_bytes = sum(entry.size for entry in entries)
+    crossing.on_event(WorkFound(crossing.application, crossing.dataset.name, len(entries), size_bytes))
 
 
 def _cut(files: Sequence[Expected]) -> Iterator[list[Expected]]:

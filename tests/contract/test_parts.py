@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from migrator.domain.entries import Entry, Kind
+from migrator.endpoints.agent import program, session
+from migrator.endpoints.agent.session import agent_text
 from migrator.endpoints.contract import (
     HASH_BLOCK,
     Checked,
@@ -74,6 +76,12 @@ def opened_for_reading(tree: SourceTree, path: bytes) -> RangeReader:
     reader = tree.ranges(entry)
     assert not isinstance(reader, Checked), reader
     return reader
+
+
+def rewrite(path: Path) -> None:
+    """Other content of the same size; the time says so even to those who see whole seconds."""
+    path.write_bytes(bytes(path.stat().st_size))
+    os.utime(path, (1, 1))
 
 
 def names_in(folder: Path) -> set[str]:
@@ -172,14 +180,16 @@ class TestHashing:
         for name, content in contents.items():
             write_file(bytes(tmp_path / "source") + b"/" + name, content)
         wanted = [entry for block in source.scan() for entry in block if isinstance(entry, Entry) and entry.path]
-        answers = [each for each in source.digests(wanted, blocks=True) if each.is_last]
-        assert [each.entry for each in answers] == wanted
-        for each in answers:
-            content = contents[each.entry.path]
-            assert each.problem is None
-            assert each.found is not None
-            assert each.sha256 == hashlib.sha256(content).digest()
-            assert list(each.blocks) == blocks_of(content)
+        answers = list(source.digests(wanted, blocks=True))
+        assert [each.entry for each in answers if each.is_last] == wanted
+        for last in (each for each in answers if each.is_last):
+            content = contents[last.entry.path]
+            assert last.problem is None
+            assert last.found is not None
+            assert last.sha256 == hashlib.sha256(content).digest()
+            of_file = [each for each in answers if each.entry.path == last.entry.path]
+            assert [block for each in of_file for block in each.blocks] == blocks_of(content)
+            assert sum(each.read_bytes for each in of_file) == len(content)
 
     def test_problems_are_told_as_by_reading(self, source: SourceTree, tmp_path: Path) -> None:
         write_file(bytes(tmp_path / "source" / "there"), b"content")
@@ -193,17 +203,59 @@ class TestHashing:
         assert one.sha256 == other.sha256 == hashlib.sha256(b"content").digest()
         assert one.blocks == ()
 
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            rewrite,
+            lambda path: os.truncate(path, 30 << 20),
+            Path.unlink,
+            lambda path: path.with_name("other").replace(path),
+        ],
+        ids=["rewritten", "grown", "removed", "replaced"],
+    )
+    def test_a_file_that_moves_while_it_is_hashed_has_no_digest(
+        self, source: SourceTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], object]
+    ) -> None:
+        tell_more_often(monkeypatch)
+        path = tmp_path / "source" / "hot"
+        path.write_bytes(random.Random(3).randbytes(20 << 20))
+        path.with_name("other").write_bytes(path.read_bytes())
+        os.utime(path.with_name("other"), (1, 1))
+        entry = source.stat(b"hot")
+        assert entry is not None
+        answers = source.digests([entry])
+        assert not next(answers).is_last
+        harm(path)
+        *_, last = answers
+        assert (last.found, last.problem) == (None, Problem.CHANGED)
+
     def test_a_long_hash_tells_of_its_progress(
         self, source: SourceTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        path = tmp_path / "source" / "huge"
-        with path.open("wb") as file:
-            file.truncate(200 << 20)
+        tell_more_often(monkeypatch)
+        size = 40 << 20
+        with (tmp_path / "source" / "huge").open("wb") as file:
+            file.truncate(size)
+            file.seek(9 << 20)
+            file.write(b"x")
+        content = bytearray(size)
+        content[9 << 20] = ord("x")
         entry = source.stat(b"huge")
         assert entry is not None
-        answers = list(source.digests([entry]))
-        assert len(answers) > 2
-        assert answers[-1].sha256 == hashlib.sha256(bytes(200 << 20)).digest()
+        answers = list(source.digests([entry], blocks=True))
+        assert len(answers) > 10
+        assert max(each.read_bytes for each in answers) < size / 10
+        assert sum(each.read_bytes for each in answers) == size
+        assert [block for each in answers for block in each.blocks] == blocks_of(bytes(content))
+        assert answers[-1].sha256 == hashlib.sha256(content).digest()
+
+
+def tell_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have agents, wherever they are started from now on, tell of progress after each block."""
+    monkeypatch.setattr(program, "ANSWER_SECONDS", 0.0)
+    text = agent_text().replace(b"\nANSWER_SECONDS = 0.5", b"\nANSWER_SECONDS = 0.0")
+    assert text != agent_text()
+    monkeypatch.setattr(session, "agent_text", lambda: text)
 
 
 def replace_path(entry: Entry, path: bytes) -> Entry:

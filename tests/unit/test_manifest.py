@@ -11,6 +11,7 @@ from migrator.domain.entries import Class, Entry, Kind, Unreadable
 from migrator.domain.phases import Phase
 from migrator.journal.application import ApplicationJournal
 from migrator.journal.manifest import Copied, Manifest, ScanRecord
+from migrator.journal.target_look import TargetLook
 from tests.support.journals import directory, file, link, state
 
 ROOT = directory(b"")
@@ -476,6 +477,29 @@ def test_knows_what_is_ours_or_meant_to_be(manifest: Manifest) -> None:
     asked = [b"", b"copied", b"gone", b"pending", b"failed", b"vanished", b"excluded", b"stranger"]
     many = [b"many %d" % number for number in range(2000)]
     assert manifest.knows([*many, *asked]) == {b"", b"copied", b"gone", b"pending", b"failed"}
+    strangers = manifest.look_at_target().note([file(path) for path in (*many, *asked)])
+    assert set(strangers) == {*many, b"vanished", b"excluded", b"stranger"}
+
+
+def test_folders_and_links_are_compared_with_what_the_last_look_saw(journal: ApplicationJournal) -> None:
+    manifest, other = journal.manifest("files"), journal.manifest("other")
+    in_place(manifest, ROOT, directory(b"d"), link(b"l"), file(b"f"), link(b"done"))
+    in_place(other, ROOT, directory(b"d"))
+    manifest.verified([(b"done", None)], "target bytes read again")
+    manifest.look_at_target().note([link(b"l", b"as it was before")])
+    look, beside = manifest.look_at_target(), other.look_at_target()
+    beside.note([directory(b"d", 7)])
+    look.note([ROOT, file(b"f"), file(b"d")])
+    look.note([link(b"l"), directory(b"only there"), link(b"done")])
+
+    def pairs(of: TargetLook, since_seq: int = 0) -> list[tuple[bytes, Entry | None]]:
+        return [(pair.entry.path, pair.found) for block in of.to_compare(since_seq) for pair in block]
+
+    assert pairs(look) == [(b"", ROOT._replace(size=0)), (b"d", None), (b"l", link(b"l"))]
+    assert pairs(beside) == [(b"", None), (b"d", directory(b"d", 7)._replace(size=0))]
+    assert [path for path, _ in pairs(look, 2**62)] == [b"", b"d", b"done", b"l"]
+    look.forget()
+    assert {found for _, found in pairs(look)} == {None}
 
 
 def test_the_list_of_strangers_is_replaced(journal: ApplicationJournal) -> None:
@@ -499,7 +523,7 @@ def test_an_empty_call_changes_nothing(manifest: Manifest) -> None:
     manifest.foreign([])
     manifest.removed([])
     manifest.touched([])
-    assert manifest.knows([]) == frozenset()
+    assert manifest.look_at_target().note([]) == []
     assert manifest.tally().seen == 0
 
 

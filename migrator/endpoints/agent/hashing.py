@@ -86,20 +86,30 @@ class Hashing:
         if not self._told:
             raise Malformed("a digest that nobody asked for")
         verdict = body[at]
+        at += 1
         if verdict == agent.PROGRESS:
-            (count,) = struct.unpack_from(">Q", body, at + 1)
-            return Digest(self._told[0], count), at + 9
+            read_bytes, blocks, at = _news(body, at)
+            return Digest(self._told[0], read_bytes, blocks=blocks), at
         entry = self._told.popleft()
         if verdict in PROBLEMS:
-            reason, at = take_text(body, at + 1)
+            reason, at = take_text(body, at)
             return Digest(entry, 0, problem=PROBLEMS[verdict], reason=shown(reason)), at
         if verdict != agent.HASHED:
             raise Malformed(f"a verdict of kind {verdict}")
-        found = take_entry(body, at + 1, entry.path)
-        xattrs, at = take_attributes(body, at + 1 + agent.FACTS.size)
+        found = take_entry(body, at, entry.path)
+        xattrs, at = take_attributes(body, at + agent.FACTS.size)
         sha256 = body[at : at + _DIGEST_BYTES]
-        joined, at = take_text(body, at + _DIGEST_BYTES, agent.LARGEST_FRAME)
-        if found.kind is not Kind.FILE or len(sha256) != _DIGEST_BYTES or len(joined) % _DIGEST_BYTES:
-            raise Malformed("a digest that cannot be one")
-        blocks = tuple(joined[start : start + _DIGEST_BYTES] for start in range(0, len(joined), _DIGEST_BYTES))
-        return Digest(entry, found.size, found._replace(xattrs=xattrs), sha256, blocks), at
+        read_bytes, blocks, at = _news(body, at + _DIGEST_BYTES)
+        if found.kind is not Kind.FILE:
+            raise Malformed("the digest of what is no file")
+        return Digest(entry, read_bytes, found._replace(xattrs=xattrs), sha256, blocks), at
+
+
+def _news(body: bytes, at: int) -> tuple[int, tuple[bytes, ...], int]:
+    """How many more bytes were read, the digests of their blocks, and where the next thing begins."""
+    (read_bytes,) = struct.unpack_from(">Q", body, at)
+    joined, at = take_text(body, at + 8)
+    if len(joined) % _DIGEST_BYTES:
+        raise Malformed("a digest that is cut short")
+    blocks = tuple(joined[start : start + _DIGEST_BYTES] for start in range(0, len(joined), _DIGEST_BYTES))
+    return read_bytes, blocks, at

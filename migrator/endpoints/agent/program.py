@@ -21,7 +21,9 @@ import re
 import stat
 import struct
 import sys
+import time
 from collections import OrderedDict, deque
+from itertools import chain, islice
 
 MAGIC = b"\nmigrator-agent "
 PROTOCOL = 1
@@ -31,12 +33,17 @@ BLOCK_BYTES = 512 << 10
 PIECE_BYTES = 256 << 10
 REPLY_BYTES = 512 << 10
 HASH_BLOCK = 1 << 20
-PROGRESS_BYTES = 64 << 20
+ANSWER_SECONDS = 0.5  # of hashing, then whoever waits hears of it
+ANSWER_BYTES = 256 << 20
 SMALLEST_HOLE = 64 << 10
 MOST_EXTENTS = 100000
+FINGERPRINT_BYTES = 16
+MOST_FINGERPRINTED = 20000  # entries of one folder, since all of them are held until its fingerprint is known
+STILL_NS = 2 * 10**9  # what was changed later may change again within one tick of the file system's clock
+LOOKS_PER_ENTRY = 20  # so many names that are only looked at take the time of one that is told
 
 OK, FAILED, DISK_FAULT = 0, 1, 2
-(CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT) = range(1, 8)
+(CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT, SCAN_KNOWN) = range(1, 9)
 (WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK, HARD_LINK) = range(20, 32)
 (MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT) = range(40, 47)
 (PART_OPEN, PART_EXTENTS, PART_READ, PART_HASH, PART_CHECK) = range(50, 55)
@@ -44,13 +51,16 @@ OK, FAILED, DISK_FAULT = 0, 1, 2
 (DIGEST, DIGEST_PUT, DIGEST_NEXT) = range(70, 73)
 
 FILE, DIRECTORY, SYMLINK, SPECIAL = 0, 1, 2, 3
-FOLDER, ENTRY, UNREADABLE = 0, 1, 2  # records of a scan
+FOLDER, ENTRY, UNREADABLE, LISTED, SAME = 0, 1, 2, 3, 4  # records of a scan
 PART, WHOLE, CHANGED, VANISHED, BROKEN = 0, 1, 2, 3, 4  # records of a reading
 PROGRESS, HASHED = 5, 6  # records of a hashing, beside these
 
 # kind, size, mtime, mode, uid, gid, ctime, inode, links, device, allocated; times in ns
 EXTENT = struct.Struct(">QQ")  # offset, length
 FACTS = struct.Struct(">BQqIIIqQIQQ")
+# mode, size, mtime, ctime, uid, gid, inode, links, length of the name and of the link text; both follow
+COVERED = struct.Struct(">IqqqIIQQQII")
+SAME_FACTS = struct.Struct(">16sQQQ")  # fingerprint, entries, bytes of the files, folders among the entries
 U32 = struct.Struct(">I")
 REQUEST = struct.Struct(">IBI")
 ANSWER = struct.Struct(">IB")
@@ -69,6 +79,7 @@ NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 FEW = 4  # from more folders or files than this on, one syncfs is cheaper than an fsync each
 FOLDERS_OPEN = 128
+FILES_AHEAD, BYTES_AHEAD = 32, 8 << 20  # open before they are hashed: the disk fetches several at once
 FILES_PER_LOOK = 256  # a folder is resolved anew after so many files, so that a replaced one is not read for long
 LONGEST_PATH = 4000  # the kernel takes 4096 bytes in one call, the ending NUL included
 
@@ -395,7 +406,14 @@ class Scan:
 
     def __init__(self, root):
         self._folders = Folders(root)
+        self._fingerprints = None
         self._blocks = self._walk()
+
+    def recognise(self, basis, known):
+        """From now on tell fingerprints, and nothing else of folders whose fingerprint is known."""
+        if self._fingerprints is None:
+            self._fingerprints = Fingerprints(basis)
+        self._fingerprints.add(known)
 
     def next(self):
         """A flag that says whether this is the end, and the records of the next block."""
@@ -407,59 +425,163 @@ class Scan:
         self._folders.close()
 
     def _walk(self):
-        out = bytearray()
         fd = self._folders.resolve(b"", LIST_FLAGS)
-        root_attributes = packed_attributes(attributes_of(fd))
-        out += b"%c%s%s%s%s" % (ENTRY, facts_of(os.stat(fd)), packed(b""), packed(b""), root_attributes)
+        block = Block(entry_record(b"", os.stat(fd), b"", attributes_of(fd)))
         to_list = [b""]
-        count = 1
         while to_list:
             path = to_list.pop()
-            prefix = path + b"/" if path else b""
             try:
                 if fd is None:
                     fd = self._folders.resolve(path, LIST_FLAGS)
-                out += b"%c%s" % (FOLDER, packed(path))
-                place = in_folder(fd, b"")
                 with listing_of(fd) as listing:
-                    for found in listing:
-                        name = os.fsencode(found.name)
-                        record = self._record(fd, name, found, place + name)
-                        if record is None:
-                            continue
-                        out += record
-                        count += 1
-                        if record[1] == DIRECTORY:
-                            to_list.append(prefix + name)
-                        if count >= BLOCK_ENTRIES or len(out) >= BLOCK_BYTES:
-                            yield bytes(out)
-                            out = bytearray(b"%c%s" % (FOLDER, packed(path)))
-                            count = 0
+                    for is_full in self._folder(fd, path, looks_at(fd, listing), block, to_list):
+                        if is_full:
+                            yield block.take()
             except OSError as error:
                 if path == b"":
                     raise
                 if error.errno != errno.ENOENT:  # a folder that is gone has no content that could be unknown
-                    out += b"%c%s%s" % (UNREADABLE, packed(path), packed(sentence(error)))
+                    block.add(b"%c%s%s" % (UNREADABLE, packed(path), packed(sentence(error))))
             finally:
                 if fd is not None:
                     os.close(fd)
                 fd = None
-        if out:
-            yield bytes(out)
+        if block:
+            yield block.take()
 
-    @staticmethod
-    def _record(fd, name, found, place):
+    def _folder(self, fd, path, looks, block, to_list):
+        """Put what is to be told of a folder into the block, its subfolders on the list; yield when it is full."""
+        few = []
+        fingerprint = None
+        if self._fingerprints is not None:
+            now_ns = int(time.time() * 10**9)
+            few = list(islice(looks, MOST_FINGERPRINTED + 1))
+            if len(few) <= MOST_FINGERPRINTED:
+                fingerprint = self._fingerprints.of(path, few, now_ns - STILL_NS)
+        prefix = path + b"/" if path else b""
+        if fingerprint is not None and self._fingerprints.knows(fingerprint):
+            below = [prefix + name for name, facts, _ in few if stat.S_ISDIR(facts.st_mode)]
+            size = sum(facts.st_size for _, facts, _ in few if stat.S_ISREG(facts.st_mode))
+            to_list += below
+            same = SAME_FACTS.pack(fingerprint, len(few), size, len(below))
+            yield block.add(b"%c%s%s" % (SAME, packed(path), same), len(few) // LOOKS_PER_ENTRY)
+            return
+        head = b"%c%s" % (FOLDER, packed(path))
+        block.add(head)
+        place = in_folder(fd, b"")
+        for name, facts, link in chain(few, looks):
+            try:
+                attributes = attributes_of(place + name, follows=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(facts.st_mode):
+                to_list.append(prefix + name)
+            if block.add(entry_record(name, facts, link, attributes), 1):
+                yield True
+                block.add(head)
+        if fingerprint is not None:
+            block.add(b"%c%s%s" % (LISTED, packed(path), fingerprint))
+
+
+class Block:
+    """Records on their way to becoming one answer."""
+
+    def __init__(self, first=b""):
+        self._records = bytearray(first)
+        self._weight = 0
+
+    def __bool__(self):
+        return bool(self._records)
+
+    def add(self, record, weight=0):
+        """Whether the block is full now; its weight stands for the time that it took."""
+        self._records += record
+        self._weight += weight
+        return self._weight >= BLOCK_ENTRIES or len(self._records) >= BLOCK_BYTES
+
+    def take(self):
+        taken = bytes(self._records)
+        self._records = bytearray()
+        self._weight = 0
+        return taken
+
+
+def looks_at(fd, listing):
+    """Name, facts and link text of each entry of an open folder."""
+    is_link = stat.S_ISLNK
+    for found in listing:
+        name = os.fsencode(found.name)
         try:
-            if found.is_symlink():
+            facts, link = found.stat(follow_symlinks=False), b""
+            if is_link(facts.st_mode):
                 facts, link = look_at(fd, name)
-            else:
-                facts, link = os.stat(name, dir_fd=fd, follow_symlinks=False), b""
-                if stat.S_ISLNK(facts.st_mode):
-                    facts, link = look_at(fd, name)
-            attributes = attributes_of(place, follows=False)
         except FileNotFoundError:
-            return None
-        return b"%c%s%s%s%s" % (ENTRY, facts_of(facts), packed(name), packed(link), packed_attributes(attributes))
+            continue
+        yield name, facts, link
+
+
+def entry_record(name, facts, link, attributes):
+    texts = (packed(name), packed(link), packed_attributes(attributes))
+    return b"%c%s%s%s%s" % ((ENTRY, facts_of(facts)) + texts)
+
+
+class Fingerprints:
+    """Fingerprints of folders: those that the client knows, and how one is taken.
+
+    A fingerprint is a keyed BLAKE2b over the folder's path and all that is seen of what is directly in it.
+    """
+
+    def __init__(self, basis):
+        self._basis = basis
+        self._known = bytearray()
+
+    def add(self, known):
+        """Take some more, in ascending order over all calls."""
+        self._known += known
+
+    def knows(self, fingerprint):
+        known, size = self._known, FINGERPRINT_BYTES
+        low, high = 0, len(known) // size
+        while low < high:
+            middle = (low + high) // 2
+            if known[middle * size : (middle + 1) * size] < fingerprint:
+                low = middle + 1
+            else:
+                high = middle
+        return known[low * size : (low + 1) * size] == fingerprint
+
+    def of(self, path, looks, still_since_ns):
+        """The fingerprint of a folder; None where an entry is too young for it, or so special that it is always told.
+
+        Whoever sets an extended attribute moves ctime, which is covered.
+        """
+        pack = COVERED.pack
+        lines = []
+        for name, facts, link in looks:
+            mode, ctime = facts.st_mode, facts.st_ctime_ns
+            if ctime > still_since_ns or kind_of(mode) == SPECIAL:
+                return None
+            lines.append(
+                pack(
+                    mode,
+                    facts.st_size,
+                    facts.st_mtime_ns,
+                    ctime,
+                    facts.st_uid,
+                    facts.st_gid,
+                    facts.st_dev,
+                    facts.st_ino,
+                    facts.st_nlink,
+                    len(name),
+                    len(link),
+                )
+                + name
+                + link
+            )
+        lines.sort()
+        digest = hashlib.blake2b(packed(path), digest_size=FINGERPRINT_BYTES, key=self._basis)
+        digest.update(b"".join(lines))
+        return digest.digest()
 
 
 class listing_of:
@@ -501,7 +623,7 @@ class Reading:
             if self._pieces is None:
                 if not self._wanted:
                     break
-                self._pieces = self.pieces(*self._wanted.popleft())
+                self._pieces = self._read(*self._wanted.popleft())
             record = next(self._pieces, None)
             if record is None:
                 self._pieces = None
@@ -515,12 +637,7 @@ class Reading:
             self._pieces.close()
         self._folders.close()
 
-    def take(self):
-        """The next file that is wanted; None when there is none."""
-        return self._wanted.popleft() if self._wanted else None
-
-    def pieces(self, path, uid):
-        """Records of one file, each with its content beside it."""
+    def _read(self, path, uid):
         folder_path, _, name = path.rpartition(b"/")
         try:
             folder_fd = self._folder(folder_path)
@@ -703,61 +820,144 @@ def block_digests(fd, offset, length):
     return b"".join(digests)
 
 
-class Digesting:
+class Hashed:
+    """A file on the way to its digest, opened before its turn."""
+
+    def __init__(self, fd, path, before):
+        self.fd = fd
+        self.path = path
+        self.before = before
+        self.is_sparse = before.st_blocks * 512 < before.st_size
+        self.digest = hashlib.sha256()
+        self.at = 0
+        self.told = 0  # up to where whoever waits has heard of it
+        self.blocks = []  # and digests that are not told yet
+
+    def next_block(self):
+        """The next HASH_BLOCK bytes, or what is left; fewer where the file is shorter than it said."""
+        wanted = min(HASH_BLOCK, self.before.st_size - self.at)
+        if self.is_sparse and self._is_hole(wanted):
+            return ZEROS[:wanted]
+        return read_at(self.fd, self.at, wanted)
+
+    def _is_hole(self, length):
+        try:
+            return os.lseek(self.fd, self.at, os.SEEK_DATA) >= self.at + length
+        except OSError as error:
+            return error.errno == errno.ENXIO  # no data up to the end; other errors: a file system that does not tell
+
+    def news(self):
+        """What is not told yet: how many bytes were read, and the digests of their blocks."""
+        news = struct.pack(">Q", self.at - self.told) + packed(b"".join(self.blocks))
+        self.told = self.at
+        self.blocks = []
+        return news
+
+
+class Digesting(Reading):
     """Files in the order asked for, hashed where they are."""
 
     def __init__(self, root, drops_cache, with_blocks):
-        self._reading = Reading(root, drops_cache)
+        Reading.__init__(self, root, drops_cache)
         self._with_blocks = with_blocks
-        self.put = self._reading.put
-        self._current = None
+        self._ahead = deque()  # files, and verdicts on those that could not be opened
+        self._bytes_ahead = 0
 
     def next(self):
-        """As many records as fit; at least one, which may tell of progress, as long as files are wanted."""
+        """Records of what is done by now; as long as files are wanted one at least, which may tell of progress."""
         out = bytearray()
-        while len(out) < REPLY_BYTES:
-            if self._current is None:
-                wanted = self._reading.take()
-                if wanted is None:
-                    break
-                self._current = self._hash(*wanted)
-            record = next(self._current, None)
-            if record is None:
-                self._current = None
-                continue
-            out += record
-            if record[0] == PROGRESS:
-                break  # so that whoever waits hears of it
+        until = time.monotonic() + ANSWER_SECONDS
+        hashed = 0
+        while True:
+            self._look_ahead()
+            if not self._ahead:
+                break
+            first = self._ahead[0]
+            verdict = first
+            if isinstance(first, Hashed):
+                before = first.at
+                verdict = self._go_on(first)
+                hashed += first.at - before
+            if verdict is not None:
+                out += verdict
+                self._ahead.popleft()
+            if len(out) >= REPLY_BYTES or hashed >= ANSWER_BYTES or time.monotonic() >= until:
+                if verdict is None:
+                    out += b"%c%s" % (PROGRESS, first.news())
+                break
         return bytes(out)
 
     def close(self):
-        if self._current is not None:
-            self._current.close()
-        self._reading.close()
+        for each in self._ahead:
+            if isinstance(each, Hashed):
+                os.close(each.fd)
+        self._ahead.clear()
+        Reading.close(self)
 
-    def _hash(self, path, uid):
-        digest = hashlib.sha256()
-        blocks = []
-        rest = b""
-        silent = 0
-        for head, data in self._reading.pieces(path, uid):
-            digest.update(data)
-            if self._with_blocks:
-                rest += data
-                while len(rest) >= HASH_BLOCK:
-                    blocks.append(hashlib.sha256(rest[:HASH_BLOCK]).digest())
-                    rest = rest[HASH_BLOCK:]
-            if head[0] == PART:
-                silent += len(data)
-                if silent >= PROGRESS_BYTES:
-                    yield b"%c%s" % (PROGRESS, struct.pack(">Q", silent))
-                    silent = 0
-            elif head[0] == WHOLE:
-                if rest:
-                    blocks.append(hashlib.sha256(rest).digest())
-                yield b"%c%s%s%s" % (HASHED, head[1:], digest.digest(), packed(b"".join(blocks)))
-            else:
-                yield head
+    def _look_ahead(self):
+        while self._wanted and len(self._ahead) < FILES_AHEAD and self._bytes_ahead < BYTES_AHEAD:
+            opened = self._begin(*self._wanted.popleft())
+            if isinstance(opened, Hashed):
+                self._bytes_ahead += opened.before.st_size
+            self._ahead.append(opened)
+
+    def _begin(self, path, uid):
+        folder_path, _, name = path.rpartition(b"/")
+        try:
+            fd = open_to_read(name, self._folder(folder_path), self._user in (0, uid))
+        except OSError as error:
+            return not_opened(error)
+        try:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                raise OSError(errno.ESTALE, "it is no longer a file")
+            if self._drops_cache:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            if before.st_size <= HASH_BLOCK:  # larger ones are fetched ahead as they are read
+                os.posix_fadvise(fd, 0, before.st_size, os.POSIX_FADV_WILLNEED)
+        except OSError as error:
+            os.close(fd)
+            return ended(CHANGED if error.errno == errno.ESTALE else BROKEN, sentence(error))
+        return Hashed(fd, path, before)
+
+    def _go_on(self, file):
+        """Hash the next block of the file; the verdict on it after the last one, None before."""
+        size = file.before.st_size
+        try:
+            data = file.next_block()
+            is_short = len(data) < min(HASH_BLOCK, size - file.at)
+            file.digest.update(data)
+            file.at += len(data)
+            if self._with_blocks and data:
+                file.blocks.append(block_digest(data))
+            if file.at < size and not is_short:
+                return None
+            verdict = self._last_look(file, not is_short and bool(os.pread(file.fd, 1, size)))
+        except OSError as error:
+            verdict = ended(BROKEN, sentence(error))
+        self._bytes_ahead -= size
+        os.close(file.fd)
+        if verdict[0] != WHOLE:
+            return verdict
+        return b"%c%s%s%s" % (HASHED, verdict[1:], file.digest.digest(), file.news())
+
+    def _last_look(self, file, has_more):
+        folder_path, _, name = file.path.rpartition(b"/")
+        try:
+            folder_fd = self._folders.open(folder_path)[0]
+        except OSError as error:
+            if error.errno in NOTHING_THERE:
+                return ended(CHANGED, b"it was removed while it was read")
+            raise
+        return self._verdict(file.fd, folder_fd, name, file.before, file.at, has_more)
+
+
+ZEROS = bytes(HASH_BLOCK)
+DIGEST_OF_ZEROS = hashlib.sha256(ZEROS).digest()
+
+
+def block_digest(data):
+    return DIGEST_OF_ZEROS if data is ZEROS else hashlib.sha256(data).digest()
 
 
 def identity(found):
@@ -1508,6 +1708,7 @@ class Agent:
             CLOSE: self._close,
             STAT: self._stat,
             SCAN: lambda handle, body: self._hold(handle, Scan(body.text())),
+            SCAN_KNOWN: lambda handle, body: self._handles[handle].recognise(body.text(), body.rest()),
             SCAN_NEXT: lambda handle, body: self._handles[handle].next(),
             READ: lambda handle, body: self._hold(handle, Reading(body.text(), bool(body.u8()))),
             READ_PUT: lambda handle, body: self._handles[handle].put(body),

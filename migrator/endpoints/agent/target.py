@@ -13,7 +13,7 @@ from migrator.endpoints.agent.access import Access
 from migrator.endpoints.agent.ranges import AgentLargeWriter
 from migrator.endpoints.agent.source import AgentSource
 from migrator.endpoints.agent.writer import AgentWriter
-from migrator.endpoints.contract import Abilities, Space
+from migrator.endpoints.contract import Abilities, Fingerprints, Space
 from migrator.endpoints.faults import DISK_FAULTS, disk_fault, sentence
 from migrator.endpoints.temp_names import is_temp_name
 from migrator.errors import EndpointUnavailable, Held, MigratorError, Refused
@@ -41,6 +41,11 @@ class AgentTarget(AgentSource):
         """Every entry below the root but our own temp names; see SourceTree.scan."""
         for block in super().scan():
             yield [found for found in block if not self._is_temp(found.path)]
+
+    def rescan(self, fingerprints: Fingerprints) -> Iterator[Sequence[Entry | Unreadable]]:
+        """A plain scan: our own temp names have no place in what is remembered of a folder."""
+        del fingerprints
+        return self.scan()
 
     def stat(self, path: bytes) -> Entry | None:
         """The entry at `path`, links not followed; None when there is none or it is our own."""
