@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
+from migrator.domain.acts import Check, HaproxySwitch, HttpSwitch, OwnSwitch
+
 Connector = Literal["auto", "openssh", "paramiko"]
 Lane = Literal["auto", "agent", "sftp"]
 Place = Literal["source", "target", "here"]
@@ -125,15 +127,7 @@ class LaterSwitch:
     settings: tuple[tuple[str, str], ...]
 
 
-Switch = Triple | SymlinkSwitch | LaterSwitch
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A smoke check that this version does not carry out yet."""
-
-    type: str
-    settings: tuple[tuple[str, str], ...]
+Switch = Triple | SymlinkSwitch | HaproxySwitch | HttpSwitch | OwnSwitch | LaterSwitch
 
 
 @dataclass(frozen=True, slots=True)

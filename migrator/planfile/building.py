@@ -11,7 +11,6 @@ from migrator.domain.plan import (
     Application,
     Bandwidth,
     Calendar,
-    Check,
     Cutover,
     Dataset,
     EndpointSpec,
@@ -26,8 +25,9 @@ from migrator.domain.plan import (
     Triple,
     Wave,
 )
+from migrator.planfile.building_acts import check, haproxy_switch, http_switch, own_switch
 from migrator.planfile.content import content_of, digest_of
-from migrator.planfile.effect_shapes import CheckShape, CommandSwitch, FreezeShape, SwitchShape
+from migrator.planfile.effect_shapes import CommandSwitch, FreezeShape, SwitchShape
 from migrator.planfile.endpoint_shapes import EndpointShape, SshShape
 from migrator.planfile.mapping import Mapping
 from migrator.planfile.order_rules import DEFAULT_OWNER
@@ -86,8 +86,8 @@ class _Builder:
             datasets=tuple(self._dataset(each) for each in shape.datasets),
             needs=tuple(shape.needs),
             freeze=_triple(shape.freeze) if shape.freeze else None,
-            checks=tuple(_check(each) for each in shape.checks),
-            switches=tuple(_switch(each) for each in shape.switch),
+            checks=tuple(check(each) for each in shape.checks),
+            switches=tuple(self._switch(each) for each in shape.switch),
             soak=dt.timedelta(seconds=shape.soak.total_seconds),
             verify_under_freeze=shape.verify_under_freeze,
             approval=shape.approval,
@@ -108,6 +108,20 @@ class _Builder:
             proof=shape.proof,
             max_deletions=shape.max_deletions,
         )
+
+    def _switch(self, shape: SwitchShape) -> Switch:
+        if shape.symlink:
+            symlink = shape.symlink
+            return SymlinkSwitch(symlink.on, symlink.link.encode(), symlink.to.encode(), symlink.timeout)
+        if shape.command:
+            return _triple(shape.command)
+        if shape.haproxy:
+            return haproxy_switch(shape.haproxy)
+        if shape.http:
+            return http_switch(shape.http, self._file)
+        if shape.model_extra:
+            return own_switch(shape.model_extra, Path(self._folder))
+        return LaterSwitch(*_only(shape))
 
     def _ssh(self, shape: SshShape) -> Ssh:
         return Ssh(
@@ -132,19 +146,6 @@ class _Builder:
 
 def _triple(shape: FreezeShape | CommandSwitch) -> Triple:
     return Triple(shape.on, tuple(shape.apply), tuple(shape.probe), tuple(shape.undo), shape.timeout)
-
-
-def _switch(shape: SwitchShape) -> Switch:
-    if shape.symlink:
-        symlink = shape.symlink
-        return SymlinkSwitch(symlink.on, symlink.link.encode(), symlink.to.encode(), symlink.timeout)
-    if shape.command:
-        return _triple(shape.command)
-    return LaterSwitch(*_only(shape))
-
-
-def _check(shape: CheckShape) -> Check:
-    return Check(*_only(shape))
 
 
 def _only(shape: Mapping) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -67,7 +67,6 @@ def _of_application(application: Application) -> Iterator[tuple[str, str]]:
             f"`verify_under_freeze: {application.verify_under_freeze}`",
         ),
         *((True, "switch-over", f"the switch `{each.type}`") for each in later),
-        *((True, "switch-over", f"the check `{check.type}`") for check in application.checks),
         *((True, "switch-over", f"the gate `{gate}`") for gate in application.gates),
         (application.on_failure != "hold", "switch-over", f"`on_failure: {application.on_failure}`"),
         (application.fall_back_source_write, "fall-back", "`fall_back`"),
