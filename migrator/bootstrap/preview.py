@@ -30,6 +30,7 @@ from migrator.planning.preflight import Facts, examine
 from migrator.steps.hosts import Budget, Hosts
 from migrator.steps.preflight import strangers
 from migrator.steps.scene import may_give_away
+from migrator.switching.readiness import lacking
 
 Chosen = Sequence[tuple[Wave, Sequence[Application]]]
 
@@ -113,6 +114,8 @@ class _Preview:
         phase = self._phase()
         for _, sentence in not_carried_out(self._looking.plan, self._application):
             self._find(Finding("not-carried-out", "note", sentence, None, self._application.name))
+        for finding in lacking(self._application):
+            self._find(finding)
         datasets = tuple(self._forecast(dataset, phase) for dataset in self._application.datasets)
         return PlannedApplication(
             name=self._application.name,

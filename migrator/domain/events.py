@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 from migrator.domain.entries import Class, Kind
 from migrator.domain.phases import Gate, Phase
+from migrator.domain.reports import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,19 @@ class EffectNoted:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckMade:
+    """A smoke check was made; its outcome is recorded."""
+
+    event: ClassVar[str] = "check.made"
+    application: str
+    check: str  # "check 1 (http)"
+    moment: Moment
+    has_passed: bool
+    reason: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A sentence for the operator: a warning, a retry, something left alone."""
 
@@ -163,6 +177,7 @@ Event = (
     | ItemChanged
     | ItemDeleted
     | EffectNoted
+    | CheckMade
     | Note
 )
 OnEvent = Callable[[Event], None]

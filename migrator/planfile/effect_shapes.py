@@ -132,7 +132,8 @@ class HttpSwitch(Mapping):
 
     apply: HttpCall = Field(description="Request that switches over.")
     probe: HttpCall = Field(
-        description="Request whose answer has its status when the switch is in place. Any other answer means that it is not, except redirects, 401, 403, 407, 408, 429 and 5xx, which say nothing about it."
+        description="Request whose answer has its status when the switch is in place. Another answer means that it is "
+        "not, except redirects, 401, 403, 407, 408, 425, 429 and 5xx, which say nothing about it."
     )
     undo: HttpCall = Field(description="Request that switches back.")
     token_file: File | None = Field(

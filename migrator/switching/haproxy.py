@@ -172,10 +172,8 @@ class HaproxyEffect:
         said = self._ask(command)
         if not said.startswith("# "):
             self._refuse(said, command)
-        for row in csv.DictReader(said.removeprefix("# ").splitlines()):
-            if row["svname"] == server:
-                return int(row["scur"])
-        self._refuse(f"No such server: {server}", command)
+        rows = csv.DictReader(said.removeprefix("# ").splitlines())
+        return sum(int(row["scur"]) for row in rows if row["svname"] == server)
 
     def _set(self, server: str, state: str) -> None:
         command = f"set server {self._switch.backend}/{server} state {state}"
