@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -17,6 +17,7 @@ from migrator.planfile.remarks import did_you_mean, listed, quoted
 
 GROUP = "migrator.switches"
 TIMEOUT = "timeout"  # the one key of an own switch that is ours: how long each of its acts may take
+_LONGEST_WORDS = 300
 _VERBS = ("apply", "probe", "undo")
 
 
@@ -75,9 +76,17 @@ def _unfit(found: EntryPoint, settings: Mapping[str, Any]) -> str | None:
         if missing:
             return f"has no {listed(missing)}: every switch can be applied, asked whether it is in place, and undone"
         if hasattr(kind, "check"):
-            kind.check(own_settings(settings))
+            return _complaint(kind.check, own_settings(settings))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is another package's code: whatever it does is told
         return f"is not fit for use: {told(error)}"
+    return None
+
+
+def _complaint(check: Callable[[dict[str, Any]], object], settings: dict[str, Any]) -> str | None:
+    try:
+        check(settings)
+    except ValueError as error:
+        return _one_line(error) or "has settings that make no sense"
     return None
 
 
@@ -87,7 +96,10 @@ def own_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def told(error: BaseException) -> str:
-    """An exception of another package's code in one line, safe on a terminal; our own as their sentence."""
-    words = " ".join(str(error).split())[:300]
-    said = display(words.encode("utf-8", "surrogateescape"))
-    return said if isinstance(error, ValueError) and said else f"{type(error).__name__}: {said}".rstrip(": ")
+    """An exception of another package's code in one line, safe on a terminal."""
+    return f"{type(error).__name__}: {_one_line(error)}".rstrip(": ")
+
+
+def _one_line(error: BaseException) -> str:
+    """What an exception says, in one line, short and safe on a terminal."""
+    return display(" ".join(str(error).split())[:_LONGEST_WORDS].encode("utf-8", "surrogateescape"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -197,7 +198,7 @@ def test_a_server_without_health_check_is_up_at_once(journal: ApplicationJournal
 
 
 def test_through_an_endpoint_the_answers_are_the_same(proxy: Proxy, sshd: Sshd) -> None:
-    endpoint = open_endpoint(sshd.endpoint("auto"), {})
+    endpoint = open_endpoint(replace(sshd.endpoint("auto"), lane="auto"), {})
     try:
         proxy.socket.parent.chmod(0o755)
         proxy.socket.chmod(0o666)
