@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from migrator.domain.plan import DEFAULT_TIMEOUT_SECONDS
@@ -116,6 +116,12 @@ class HaproxySwitch(Mapping):
         default=DEFAULT_TIMEOUT_SECONDS,
         description="How long the new server may take to be up, and then the sessions of the old one to end.",
     )
+
+    @model_validator(mode="after")
+    def _has_two_servers(self) -> Self:
+        if self.from_server == self.to_server:
+            raise wrong(f"has {quoted(self.to_server)} twice", "`from` is the server in use before, `to` the one after")
+        return self
 
 
 class HttpCall(Mapping):

@@ -40,6 +40,7 @@ class Web:
 
     def __init__(self, name: str) -> None:
         self.let_go = threading.Event()
+        self.has_slow = threading.Event()
         web = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,6 +48,7 @@ class Web:
 
             def do_GET(self) -> None:
                 if self.path == "/slow":
+                    web.has_slow.set()
                     web.let_go.wait(_PATIENCE_SECONDS)
                 body = name.encode()
                 self.send_response(200)
@@ -139,6 +141,11 @@ class Proxy:
             while part := peer.recv(65536):
                 said += part
         return said.decode()
+
+    def hold_old(self, client: Client) -> None:
+        """Send the old server a request that it answers only once it is let go; returns when it has it."""
+        threading.Thread(target=client.ask, args=("/slow",), daemon=True).start()
+        wait_for(self.old.has_slow.is_set, "the slow request")
 
     def status(self, server: str) -> str:
         """`UP`, `MAINT`, `DRAIN` and so on, as HAProxy's own page shows it."""
