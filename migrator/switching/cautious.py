@@ -11,7 +11,7 @@ from typing import Literal, NoReturn, Protocol
 
 from migrator.domain.events import EffectNoted, OnEvent
 from migrator.errors import Refused
-from migrator.switching.effect import Answer, Effect
+from migrator.switching.effect import Answer, Doubt, Doubting, Effect
 
 
 class Verb(StrEnum):
@@ -22,6 +22,7 @@ class Verb(StrEnum):
 
 
 _HINT_UNKNOWN = "look at it by hand: no command acts on it until its probe gives a clear answer"
+_NO_CLEAR_ANSWER = Doubt("its probe gave neither yes (exit 0) nor no (exit 1)", _HINT_UNKNOWN)
 _HINT_NO_EFFECT = "see what the command and the probe really look at; the same command asks the probe, then tries again"
 
 _GOAL = {Verb.APPLY: Answer.IN_PLACE, Verb.UNDO: Answer.NOT_IN_PLACE}
@@ -104,7 +105,9 @@ def _ask(effect: Effect, on_event: OnEvent) -> Answer:
     answer = effect.probe()
     _note(effect, on_event, "probe", answer.value)
     if answer is Answer.UNKNOWN:
-        _refuse(effect, "cannot be probed: its probe gave neither yes (exit 0) nor no (exit 1)", _HINT_UNKNOWN)
+        doubt = effect.doubt if isinstance(effect, Doubting) else None
+        sentence, hint = doubt or _NO_CLEAR_ANSWER
+        _refuse(effect, f"cannot be probed: {sentence}", hint or _HINT_UNKNOWN)
     return answer
 
 

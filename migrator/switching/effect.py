@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Answer(StrEnum):
@@ -13,6 +13,22 @@ class Answer(StrEnum):
     NOT_IN_PLACE = "not in place"
     HALF_WAY = "half-way"  # between the two: neither, and both `apply` and `undo` can go on from there
     UNKNOWN = "unknown"
+
+
+class Doubt(NamedTuple):
+    """Why a probe's answer was unknown: the rest of a sentence, and what to do."""
+
+    sentence: str
+    hint: str | None
+
+
+@runtime_checkable
+class Doubting(Protocol):
+    """An effect whose probe can say more than that its answer is unknown."""
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why the last probe's answer was unknown; None when it was clear."""
 
 
 class Effect(Protocol):

@@ -163,7 +163,7 @@ def _effect(
             runtime = runtime_at(place(switch.on), switch.socket)
             return HaproxyEffect(application, f"switch {number} (haproxy)", switch, runtime, note)
         case HttpSwitch():
-            return HttpEffect(application, f"switch {number} (http)", switch, note)
+            return HttpEffect(application, f"switch {number} (http)", switch)
         case OwnSwitch():
             return OwnEffect(application, f"switch {number} ({switch.kind})", switch, place)
         case LaterSwitch():

@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 
 from migrator.domain.acts import HaproxySwitch
 from migrator.errors import Refused
-from migrator.switching.effect import Answer
+from migrator.switching.effect import Answer, Doubt
 from migrator.switching.haproxy_socket import Ask, NoAnswer
 from migrator.switching.quoting import brief
 
@@ -60,10 +60,11 @@ class HaproxyEffect:
     """A backend whose traffic goes to the new server alone."""
 
     def __init__(
-        self, application: str, name: str, switch: HaproxySwitch, ask: Ask, note: Callable[[str], None]
+        self, application: str, name: str, switch: HaproxySwitch, ask: Ask, note: Callable[[str], None] = lambda _: None
     ) -> None:
         self.application = application
         self.name = name
+        self.doubt: Doubt | None = None  # why the last probe's answer was unknown
         self._switch = switch
         self._ask = ask
         self._note = note
@@ -74,16 +75,17 @@ class HaproxyEffect:
         Half-way when both are ready, or the new one alone and it is down: so that going back is possible then. Unknown
         when neither is ready, or the socket does not answer. Refused when HAProxy does not know a name.
         """
+        self.doubt = None
         try:
             old, new = self._look()
         except NoAnswer as error:
-            self._note(f"{self.name}: {error}")
+            self.doubt = Doubt(error.message, error.hint)
             return Answer.UNKNOWN
         if old.is_ready:
             return Answer.HALF_WAY if new.is_ready else Answer.NOT_IN_PLACE
         if new.is_ready:
             return Answer.IN_PLACE if new.is_up else Answer.HALF_WAY
-        self._note(f"{self.name}: {old}, {new}: no server takes requests")
+        self.doubt = Doubt(f"{old}, {new}: neither takes requests", "make the one ready that users shall reach")
         return Answer.UNKNOWN
 
     def prepare(self) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from migrator.domain.acts import HttpCall, HttpSwitch
 from migrator.errors import Refused
-from migrator.switching.effect import Answer
+from migrator.switching.effect import Answer, Doubt
 from migrator.switching.quoting import brief
 from migrator.switching.requests import Unanswered, ask
 
@@ -17,25 +15,26 @@ _TELLS_NOTHING = frozenset({401, 403, 407, 408, 425, 429})
 class HttpEffect:
     """An effect made of three requests."""
 
-    def __init__(self, application: str, name: str, switch: HttpSwitch, note: Callable[[str], None]) -> None:
+    def __init__(self, application: str, name: str, switch: HttpSwitch) -> None:
         self.application = application
         self.name = name
+        self.doubt: Doubt | None = None  # why the last probe's answer was unknown
         self._switch = switch
-        self._note = note
 
     def probe(self) -> Answer:
         """The expected status is yes, another of 2xx or 4xx no; the rest, and no answer in time, is unknown."""
         call = self._switch.probe
+        self.doubt = None
         try:
             status = ask(call, self._switch.timeout_seconds, self._switch.token_file).status
         except Unanswered as error:
-            self._note(f"{self.name}: the probe {call.method} {call.url} was not answered: {error}")
+            self.doubt = Doubt(f"{call.method} {call.url} was not answered: {error}", None)
             return Answer.UNKNOWN
         if status == call.status:
             return Answer.IN_PLACE
         if status // 100 in (2, 4) and status not in _TELLS_NOTHING:
             return Answer.NOT_IN_PLACE
-        self._note(f"{self.name}: the probe {call.method} {call.url} was answered with {status}, which says nothing")
+        self.doubt = Doubt(f"{call.method} {call.url} was answered with {status}, which is neither yes nor no", None)
         return Answer.UNKNOWN
 
     def prepare(self) -> str | None:

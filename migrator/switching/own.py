@@ -15,7 +15,7 @@ from migrator.endpoints.contract import Completed, Endpoint
 from migrator.errors import MigratorError, Refused
 from migrator.planfile.own_kinds import own_kinds, package_of, told
 from migrator.switching.deadline import within
-from migrator.switching.effect import Answer
+from migrator.switching.effect import Answer, Doubt
 
 Result = TypeVar("Result")
 
@@ -55,6 +55,7 @@ class OwnEffect:
     def __init__(self, application: str, name: str, switch: OwnSwitch, place: Callable[[Place], Endpoint]) -> None:
         self.application = application
         self.name = name
+        self.doubt: Doubt | None = None  # why the last probe's answer was unknown
         self._switch = switch
         self._hands = Hands(application, switch.folder, place)
         self._kind: OwnKind | None = None
@@ -62,12 +63,16 @@ class OwnEffect:
 
     def probe(self) -> Answer:
         """What the package's probe says; unknown when it does not end in time. Refused when it raises or babbles."""
+        self.doubt = None
         try:
             said = self._call("probe", lambda kind: kind.probe())
-        except _TooLate:
+        except _TooLate as error:
+            self.doubt = Doubt(error.message, error.hint)
             return Answer.UNKNOWN
         if said is not None and not isinstance(said, bool):
             raise self._refusal("probe", f"returned {type(said).__name__}, not True, False or None")
+        if said is None:
+            self.doubt = Doubt(f"the package {self._package} cannot tell whether it is in place", None)
         return _ANSWERS[said]
 
     def prepare(self) -> str | None:

@@ -9,7 +9,9 @@ from migrator.domain.plan import Application, Place
 from migrator.domain.reports import Finding
 from migrator.endpoints.contract import Endpoint
 from migrator.errors import MigratorError
-from migrator.switching.effects import effects_of
+from migrator.switching.effect import Doubt
+from migrator.switching.haproxy import HaproxyEffect
+from migrator.switching.haproxy_socket import runtime_at
 from migrator.switching.requests import HINT_INSTALL, PACKAGE, is_installed
 
 
@@ -29,13 +31,18 @@ def lacking(application: Application) -> Iterator[Finding]:
 def unready(application: Application, place: Callable[[Place], Endpoint]) -> Iterator[Finding]:
     """What `lacking` finds, and each HAProxy that cannot be asked: a warning, since it may be set up later."""
     yield from lacking(application)
-    proxied = [number for number, each in enumerate(application.switches) if isinstance(each, HaproxySwitch)]
-    said: list[str] = []
-    effects = effects_of(application, place, said.append) if proxied else ()
-    for number in proxied:
-        try:
-            effects[number].probe()
-        except MigratorError as error:
-            said.append(str(error))
-    for sentence in said:
-        yield Finding("haproxy", "warning", sentence, None, application.name)
+    for number, switch in enumerate(application.switches, start=1):
+        if isinstance(switch, HaproxySwitch):
+            doubt = _doubt_about(application.name, switch, place)
+            if doubt is not None:
+                sentence = f"switch {number} (haproxy): {doubt.sentence}"
+                yield Finding("haproxy", "warning", sentence, doubt.hint, application.name)
+
+
+def _doubt_about(application: str, switch: HaproxySwitch, place: Callable[[Place], Endpoint]) -> Doubt | None:
+    effect = HaproxyEffect(application, "haproxy", switch, runtime_at(place(switch.on), switch.socket))
+    try:
+        effect.probe()
+    except MigratorError as error:
+        return Doubt(error.message, error.hint)
+    return effect.doubt

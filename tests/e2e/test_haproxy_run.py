@@ -35,6 +35,14 @@ def cli_for(move: Move, proxy: Proxy) -> Cli:
     return move.cli(switch=[{"haproxy": switch}], checks=[{"http": check}])
 
 
+def test_a_proxy_that_is_not_there_yet_is_warned_of_by_the_preflight(move: Move, proxy: Proxy) -> None:
+    cli = cli_for(move, proxy)
+    cli.plan.write_text(cli.plan.read_text().replace(str(proxy.socket), str(move.folder / "none")))
+    outcome = cli("run", "--until", "checked", "--json")
+    (warning,) = [event["sentence"] for event in outcome.events("note") if event["severity"] == "warning"]
+    assert warning.startswith("switch 1 (haproxy): HAProxy does not answer")
+
+
 def test_users_notice_nothing(move: Move, proxy: Proxy) -> None:
     cli, client = cli_for(move, proxy), proxy.client
     with client.asking():

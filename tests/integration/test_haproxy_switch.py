@@ -163,19 +163,18 @@ def test_a_new_server_in_use_before_the_switch_is_refused(proxy: Proxy, journal:
     assert journal.last_effect("switch 1 (haproxy)") is None
 
 
-def test_nobody_serving_is_unknown(proxy: Proxy) -> None:
+def test_nobody_serving_is_unknown(proxy: Proxy, journal: ApplicationJournal) -> None:
     proxy.tell("set server portail/old state maint")
-    notes: list[str] = []
-    assert effect_at(proxy, notes=notes).probe() is Answer.UNKNOWN
-    assert "`old` is maint and DOWN, `new` is maint and DOWN: no server takes requests" in notes[0]
+    with pytest.raises(Refused, match="`old` is maint and DOWN, `new` is maint and DOWN: neither takes requests"):
+        put_in_place(effect_at(proxy), journal, ignore)
 
 
 def test_a_silent_socket_is_unknown(tmp_path: Path) -> None:
     switch = HaproxySwitch("here", str(tmp_path / "none"), "portail", "old", "new", 5.0)
-    notes: list[str] = []
-    effect = HaproxyEffect("portail", "switch 1 (haproxy)", switch, runtime_at(here(), switch.socket), notes.append)
+    effect = HaproxyEffect("portail", "switch 1 (haproxy)", switch, runtime_at(here(), switch.socket), ignore)
     assert effect.probe() is Answer.UNKNOWN
-    assert "No such file or directory" in notes[0]
+    assert effect.doubt is not None
+    assert "No such file or directory" in effect.doubt.sentence
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,7 @@ def journal(tmp_path: Path) -> Iterator[ApplicationJournal]:
         yield journal
 
 
-def effect_at(
-    api: Api, *, seconds: float = 5.0, token_file: Path | None = None, notes: list[str] | None = None
-) -> HttpEffect:
+def effect_at(api: Api, *, seconds: float = 5.0, token_file: Path | None = None) -> HttpEffect:
     switch = HttpSwitch(
         apply=HttpCall("PUT", api.url("/pool"), "new", 204),
         probe=HttpCall("GET", api.url("/pool/new")),
@@ -60,7 +58,7 @@ def effect_at(
         token_file=token_file,
         timeout_seconds=seconds,
     )
-    return HttpEffect("portail", "switch 1 (http)", switch, (notes if notes is not None else []).append)
+    return HttpEffect("portail", "switch 1 (http)", switch)
 
 
 def ignore(event: object) -> None:
@@ -96,18 +94,18 @@ def test_there_and_back_again(api: Api, journal: ApplicationJournal) -> None:
 )
 def test_what_each_status_says(status: int, answer: Answer) -> None:
     with serving(lambda _: Reply(status, headers={"Location": "/elsewhere"})) as api:
-        notes: list[str] = []
-        assert effect_at(api, notes=notes).probe() is answer
+        effect = effect_at(api)
+        assert effect.probe() is answer
         assert len(api.asked) == 1, "no redirect is followed"
-        assert [str(status) in note for note in notes] == ([True] if answer is Answer.UNKNOWN else [])
+        assert (effect.doubt is not None and str(status) in effect.doubt.sentence) is (answer is Answer.UNKNOWN)
 
 
 def test_nobody_there_is_unknown(api: Api) -> None:
-    notes: list[str] = []
-    effect = effect_at(api, notes=notes)
+    effect = effect_at(api)
     api.close()
     assert effect.probe() is Answer.UNKNOWN
-    assert "refused" in notes[0]
+    assert effect.doubt is not None
+    assert "refused" in effect.doubt.sentence
     with pytest.raises(Refused, match="was not answered"):
         effect.apply()
 
@@ -137,15 +135,14 @@ def test_an_endless_answer_is_cut() -> None:
 def test_the_token_is_sent_and_never_told(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{CANARY}\n")
-    notes: list[str] = []
-    effect = effect_at(api, token_file=file, notes=notes)
+    effect = effect_at(api, token_file=file)
     effect.apply()
     assert api.asked[-1].headers["Authorization"] == f"Bearer {CANARY}"
     api.answer = lambda _: Reply(500, b"no")
     with pytest.raises(Refused) as caught:
         effect.apply()
     assert effect.probe() is Answer.UNKNOWN
-    assert CANARY not in f"{caught.value!r}{caught.value.hint}{notes}{effect.__dict__}"
+    assert CANARY not in f"{caught.value!r}{caught.value.hint}{effect.__dict__}"
 
 
 @pytest.mark.parametrize("content", ["", f"{CANARY} {CANARY}", f"{CANARY}\nX-Evil: 1", f"{CANARY}é"])
