@@ -139,7 +139,7 @@ class EffectNoted:
     application: str
     effect: str  # "freeze", "switch 1 (symlink)"
     verb: Literal["apply", "probe", "undo"]
-    answer: str  # "in place", "not in place", "unknown", "done"
+    answer: str  # "in place", "not in place", "half-way", "unknown", "done"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
 
+class Overdue(TimeoutError):
+    """The act did not end in its time; unlike a TimeoutError of its own, which is its answer."""
+
+
 def within(seconds: float, act: Callable[[], Result]) -> Result:
-    """What `act` returns or raises; TimeoutError when it takes longer, and then it goes on until its own end."""
+    """What `act` returns or raises; Overdue when it takes longer, and then it goes on until its own end."""
     outcome: Future[Result] = Future()
 
     def carry_out() -> None:
@@ -22,4 +26,6 @@ def within(seconds: float, act: Callable[[], Result]) -> Result:
 
     # A daemon: what never answers must not keep the process from ending.
     threading.Thread(target=carry_out, name="effect", daemon=True).start()
-    return outcome.result(seconds)
+    if not wait([outcome], seconds).done:
+        raise Overdue
+    return outcome.result()

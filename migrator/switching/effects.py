@@ -10,7 +10,7 @@ from migrator.domain.entries import display
 from migrator.domain.plan import Application, Argv, LaterSwitch, Place, Switch, SymlinkSwitch, Triple
 from migrator.endpoints.contract import Completed, Endpoint
 from migrator.errors import Refused
-from migrator.switching.deadline import Result, within
+from migrator.switching.deadline import Overdue, Result, within
 from migrator.switching.effect import Answer, Effect
 from migrator.switching.haproxy import HaproxyEffect
 from migrator.switching.haproxy_socket import runtime_at
@@ -120,7 +120,7 @@ class SymlinkEffect:
         seconds = self._switch.timeout_seconds
         try:
             return within(seconds, act)
-        except TimeoutError as error:
+        except Overdue as error:
             raise _TooLate(
                 f"{self.name} of `{self.application}` did not end within {seconds:g} s",
                 hint="the next run asks the probe how things stand, then tries again",

@@ -14,7 +14,7 @@ from migrator.domain.plan import Place
 from migrator.endpoints.contract import Completed, Endpoint
 from migrator.errors import MigratorError, Refused
 from migrator.planfile.own_kinds import own_kinds, package_of, told
-from migrator.switching.deadline import within
+from migrator.switching.deadline import Overdue, within
 from migrator.switching.effect import Answer, Doubt
 
 Result = TypeVar("Result")
@@ -96,7 +96,7 @@ class OwnEffect:
             return within(seconds, lambda: act(self._made()))
         except MigratorError:
             raise  # ours, by way of `Hands`: a host that cannot be reached, a command line that is refused
-        except TimeoutError as error:
+        except Overdue as error:
             raise _TooLate(
                 f"`{verb}` of {self.name} of `{self.application}` did not end within {seconds:g} s",
                 hint=f"it is code of the package {self._package}; the next run asks the probe how things stand",

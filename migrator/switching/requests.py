@@ -16,7 +16,7 @@ from typing import NamedTuple
 from migrator.domain.acts import HttpCall
 from migrator.domain.entries import display
 from migrator.errors import LocalFault, Refused
-from migrator.switching.deadline import within
+from migrator.switching.deadline import Overdue, within
 
 PACKAGE = "httpx2"
 HINT_INSTALL = "install the extra `http`: pip install 'migrator[http]'"
@@ -56,7 +56,7 @@ def ask(call: HttpCall, timeout_seconds: float, token_file: Path | None = None) 
     try:
         # httpx2 limits each read, not all of them: a server that sends a byte a second would go on for ever.
         return within(timeout_seconds + 1, lambda: _exchange(call, headers, timeout_seconds))
-    except TimeoutError:
+    except Overdue:
         raise Unanswered(f"no complete answer within {timeout_seconds:g} s") from None
 
 

@@ -101,6 +101,7 @@ def test_a_kind_that_cannot_be_relied_on_is_refused_by_plan(move: Move, program:
         ("self.flag.touch()", "raise SystemExit(0)", "`apply` of switch 1 (lever) of `portail` failed: SystemExit"),
         ("return self.flag.exists()", "return 1 / 0", "`probe` of switch 1 (lever) of `portail` failed"),
         ("return self.flag.exists()", "return 'yes'", "returned str, not True, False or None"),
+        ("self.flag.touch()", "raise TimeoutError('the lever sleeps')", "failed: TimeoutError: the lever sleeps"),
         ("return self.flag.exists()", "return None", "cannot be probed"),
         ("self.flag.touch()", "import time; time.sleep(60)", "did not end within 1 s"),
     ],
