@@ -15,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types imports pytest system-packages bench-quick lock audit clean
+.PHONY: help setup demo test check format lint types imports pytest system-packages bench bench-quick lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,15 +47,19 @@ pytest: setup ## Run the tests alone, with WORKERS=2 and ARGS='-k name' as wante
 system-packages: ## Install the Debian packages that the tests need, or say what is missing
 	@.ci/debian-packages $$(grep -v '^#' requirements/debian.txt)
 
-bench-quick: setup ## Compare with rclone and rsync over SSH (needs both), with ARGS='--size 5000' as wanted
-	@$(BIN)/python -m bench.small_files $(ARGS)
+bench: setup system-packages ## Compare with rsync, rclone, scp, lftp, tar; writes docs/performance.md; ARGS='--rows verify'
+	@$(BIN)/python -m bench --out $(ARGS)
+
+bench-quick: setup ## Compare small files and one large file with rsync, in some three minutes
+	@$(BIN)/python -m bench --quick $(ARGS)
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
 lock: setup ## Take the newest versions that pyproject.toml allows into requirements/
-	$(COMPILE) --group dev --extra http pyproject.toml --output-file requirements/dev.txt
-	$(COMPILE) --constraint requirements/dev.txt --extra http pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) --group dev --extra dns --extra http pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt --extra dns --extra http pyproject.toml \
+		--output-file requirements/runtime.txt
 	$(COMPILE) --constraint requirements/dev.txt --group build --output-file requirements/build.txt
 
 audit: setup ## Ask for known vulnerabilities of the locked versions (needs the network)

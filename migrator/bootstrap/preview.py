@@ -29,6 +29,7 @@ from migrator.planning.order import by_needs
 from migrator.planning.preflight import Facts, examine
 from migrator.steps.hosts import Budget, Hosts
 from migrator.steps.preflight import strangers
+from migrator.steps.records import record_findings
 from migrator.steps.scene import may_give_away
 from migrator.switching.readiness import lacking
 
@@ -117,6 +118,7 @@ class _Preview:
         for finding in lacking(self._application):
             self._find(finding)
         datasets = tuple(self._forecast(dataset, phase) for dataset in self._application.datasets)
+        self._look_at_records(phase)
         return PlannedApplication(
             name=self._application.name,
             wave=self._wave.name,
@@ -153,12 +155,22 @@ class _Preview:
         try:
             return self._look_at(dataset, phase, unknown)
         except MigratorError as error:
-            self.exit_code = most_serious([self.exit_code, exit_code_of(error)])
-            self.findings.append(
-                # Without the dataset: an endpoint that fails many of them is told once, for all its applications.
-                Finding("endpoint", "error", str(error), error.hint, self._application.name)
-            )
+            # Without the dataset: an endpoint that fails many of them is told once, for all its applications.
+            self._tell("endpoint", error)
             return unknown
+
+    def _look_at_records(self, phase: Phase) -> None:
+        if phase.is_at_least(Phase.SWITCHED_OVER):
+            return
+        try:
+            for finding in record_findings(self._application, is_offline=self._looking.is_offline):
+                self._find(finding)
+        except MigratorError as error:
+            self._tell("dns-server", error)
+
+    def _tell(self, rule: str, error: MigratorError) -> None:
+        self.exit_code = most_serious([self.exit_code, exit_code_of(error)])
+        self.findings.append(Finding(rule, "error", str(error), error.hint, self._application.name))
 
     def _look_at(self, dataset: Dataset, phase: Phase, unknown: DatasetForecast) -> DatasetForecast:
         plan = self._looking.plan

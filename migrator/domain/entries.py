@@ -34,11 +34,32 @@ class Entry(NamedTuple):
     xattrs: bytes | None = None  # extended attributes and ACLs as one text; b"" for none
 
 
+def is_linked(entry: Entry) -> bool:
+    """Whether it is a file that has other names, and whose names can be told to be one file."""
+    seen = entry.device is not None and entry.inode is not None and entry.ctime_ns is not None
+    return entry.kind is Kind.FILE and (entry.links or 1) > 1 and seen
+
+
 class Unreadable(NamedTuple):
     """A place whose content could not be listed: its subtree is unknown, not empty."""
 
     path: bytes
     reason: str
+
+
+class Listed(NamedTuple):
+    """A folder of which every name was told just now, and the fingerprint of all that was told of them."""
+
+    path: bytes
+    fingerprint: bytes  # 16 bytes
+
+
+class Unchanged(NamedTuple):
+    """A folder in which everything is as it was when its fingerprint was taken; its names are not told again."""
+
+    path: bytes
+    entries: int  # directly in it
+    size_bytes: int  # of the files among them
 
 
 class Class(StrEnum):

@@ -120,14 +120,32 @@ class SymlinkSwitch:
 
 
 @dataclass(frozen=True, slots=True)
-class LaterSwitch:
-    """A switch that the plan format knows and this version does not carry out yet."""
+class NameServer:
+    """Where a name server listens: a host or address, and a port."""
 
-    type: str
-    settings: tuple[tuple[str, str], ...]
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-Switch = Triple | SymlinkSwitch | HaproxySwitch | HttpSwitch | OwnSwitch | LaterSwitch
+@dataclass(frozen=True, slots=True)
+class DnsSwitch:
+    """Let the record `name` of `zone` say `value` and nothing else, by an update at `server` (RFC 2136)."""
+
+    server: NameServer
+    zone: str  # without a dot at its end
+    name: str  # within the zone; `@` is the zone itself
+    type: Literal["A", "AAAA", "CNAME", "TXT"]
+    value: str
+    ttl_seconds: int
+    key_file: Path | None  # what `tsig-keygen` writes; None: the update is not signed
+    servers: tuple[NameServer, ...]  # all must give the value, `server` among them
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+
+Switch = Triple | SymlinkSwitch | DnsSwitch | HaproxySwitch | HttpSwitch | OwnSwitch
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from migrator.domain.entries import Entry, Unreadable
+from migrator.domain.entries import Entry, Listed, Unchanged, Unreadable
 from migrator.domain.plan import EndpointSpec
 
 # The most a command's output may bring; what comes after it is dropped.
@@ -185,6 +185,13 @@ class LargeWriter(Protocol):
         """Let go; the temp file stays. May be called twice."""
 
 
+class Fingerprints(NamedTuple):
+    """What is known of folders from earlier scans, and under which rules it was found out."""
+
+    basis: bytes  # 32 bytes; fingerprints taken on another basis are others
+    known: Sequence[bytes]  # in ascending order
+
+
 class SourceTree(Protocol):
     """The tree below one root, to be read. Not safe for use from two threads at once."""
 
@@ -198,6 +205,14 @@ class SourceTree(Protocol):
         Nothing is skipped by name and no link is followed. A folder that cannot be listed yields its Entry and then
         an Unreadable. Raises SafetyStop for a hostile listing (a name that is empty, `.`, `..`, holds a slash or a
         NUL, or comes twice) and EndpointUnavailable when the root is missing, unreadable or not a folder.
+        """
+
+    def rescan(self, fingerprints: Fingerprints) -> Iterator[Sequence[Entry | Unreadable | Listed | Unchanged]]:
+        """A scan that may answer Unchanged for a folder whose fingerprint is known, in place of what is in it.
+
+        Subfolders of an unchanged folder are looked into all the same. Of other folders comes a Listed behind their
+        last name, but not where something may still change without a trace (younger than two seconds), nor for
+        folders that are very large or hold special files. A lane that sees no ctime does a plain scan.
         """
 
     def stat(self, path: bytes) -> Entry | None:
@@ -246,7 +261,7 @@ class Writer(Protocol):
         """Append to the open file."""
 
     def finish(self, entry: Entry) -> None:
-        """Set owner, mode and times of `entry` as far as they are kept, and close; the rename waits for `commit`."""
+        """Give it what is kept of owner, mode, times and attributes, and close; the rename waits for `commit`."""
 
     def abandon(self) -> None:
         """Remove the open temp file, if there is one."""
@@ -254,11 +269,17 @@ class Writer(Protocol):
     def link(self, entry: Entry) -> None:
         """Make the symbolic link `entry.link` under a temp name; the rename waits for `commit`."""
 
+    def hard_link(self, entry: Entry, to: bytes) -> None:
+        """Make `entry.path` another name of the file at `to`, which was committed before; renamed in `commit`.
+
+        What stands at `to` must be a file of `entry.size`. Refused by a lane that does not keep `hardlinks`.
+        """
+
     def commit(self) -> list[Landed]:
         """Sync the data, rename everything finished since the last commit, sync the folders; then say how each went."""
 
     def settle(self, directories: Sequence[Entry]) -> list[Landed]:
-        """Make the folders where missing and give them their owner, mode and times, in the order given; durable."""
+        """Make the folders where missing and give them what is kept of theirs, in the order given; durable."""
 
     def remove(self, entries: Sequence[Entry]) -> list[Landed]:
         """Remove files, links and empty folders, in the order given; something of another kind stays and is a problem.

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal_column, or_, select
 
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.domain.reports import Tally
 from migrator.journal import tables
 from migrator.journal.database import Database
 from migrator.journal.items import ENTRY, ENTRY_AT_TARGET, ToVerify, blocks, blocks_backwards, entry_of, facts_of, tally
+from migrator.journal.large import LargeFiles
+from migrator.journal.linked import LinkedFiles
+from migrator.journal.look import Look
 from migrator.journal.scan import Scan, ScanRecord
 from migrator.journal.sequence import next_seq
+from migrator.journal.staging import parent_of
 
 __all__ = ["Copied", "Manifest", "Scan", "ScanRecord", "ToVerify"]
 
@@ -73,6 +77,32 @@ _DISTRUSTED = """
 
 _REMOVED = "DELETE FROM item WHERE dataset = ? AND path = ? AND is_gone = 1"
 
+# What was copied may be newer than what the scan has told, and with it the fingerprint of its folder.
+_NEWER_THAN_SCANNED = """
+    UPDATE item SET fingerprint = NULL
+    WHERE dataset = :dataset AND path = :folder AND fingerprint IS NOT NULL AND EXISTS (
+        SELECT 1 FROM item AS known WHERE known.dataset = :dataset AND known.path = :path AND (
+            known.size <> :size OR known.mtime_ns <> :mtime_ns OR known.ctime_ns IS NOT :ctime_ns
+            OR known.inode IS NOT :inode OR known.mode <> :mode OR known.uid <> :uid OR known.gid <> :gid
+        )
+    )
+"""
+
+# Folders in which something is not, or may not be, at the target as it is recorded are to be told by name.
+_KNOWN_FOLDERS = """
+    SELECT fingerprint FROM item WHERE dataset = :dataset AND fingerprint IS NOT NULL AND is_gone = 0
+        AND path NOT IN (
+            SELECT parent(path) FROM item
+            WHERE dataset = :dataset AND path <> x''
+                AND (is_gone = 1 OR state NOT IN ('acknowledged', 'verified', 'excluded'))
+        )
+    ORDER BY fingerprint
+"""
+
+_NO_FOLDER_IS_KNOWN = "UPDATE item SET fingerprint = NULL WHERE dataset = ? AND fingerprint IS NOT NULL"
+
+_NO_LONGER_LARGE = "DELETE FROM large_file WHERE dataset = ? AND path = ?"
+
 _CLEARED = "UPDATE item SET target_kind = NULL WHERE dataset = ? AND path = ? AND target_kind <> kind"
 
 
@@ -92,6 +122,21 @@ class Manifest:
         self._database = database
         self._id = dataset_id
 
+    @property
+    def large(self) -> LargeFiles:
+        """The files that go in chunks."""
+        return LargeFiles(self._database, self._id)
+
+    @property
+    def linked(self) -> LinkedFiles:
+        """Its files that have several names."""
+        return LinkedFiles(self._database, self._id)
+
+    @property
+    def look(self) -> Look:
+        """What a look around the target found."""
+        return Look(self._database, self._id)
+
     def begin_scan(self) -> Scan:
         """A pass: the source as it is now becomes the manifest."""
         return Scan.begin(self._database, self._id, "pass")
@@ -107,6 +152,7 @@ class Manifest:
             values = [
                 (self._id, *facts_of(row.entry), row.sha256, row.trust, seq, row.entry.kind.value) for row in rows
             ]
+            _execute(connection, _NEWER_THAN_SCANNED, [self._copy_of(row.entry) for row in rows])
             _execute(connection, _COPIED, values)
         return seq
 
@@ -115,6 +161,8 @@ class Manifest:
         with self._database.write() as connection:
             seq = next_seq(connection)
             _execute(connection, _VERIFIED, [(seq, by, sha256, self._id, path) for path, sha256 in paths])
+            # The digest of the whole stands for those of the chunks from now on.
+            _execute(connection, _NO_LONGER_LARGE, [(self._id, path) for path, sha256 in paths if sha256])
         return seq
 
     def failed(self, rows: Sequence[tuple[bytes, str]]) -> int:
@@ -173,16 +221,31 @@ class Manifest:
         query = select(*ENTRY).where(_item.is_gone == 0, _item.state == Class.PENDING.value)
         return [entry_of(row) for row in self._about(paths, query)]
 
+    def was_copied(self, path: bytes) -> bool:
+        """Whether a file of ours stands at the target, of whatever version."""
+        query = self._rows(func.count()).where(_item.path == path, _item.copied_seq.is_not(None))
+        return bool(self._count(query.where(_item.target_kind == Kind.FILE.value, _item.kind == Kind.FILE.value)))
+
     def distrust(self) -> None:
         """What was copied was copied under another plan: everything is to be carried again, over what is there."""
         with self._database.write() as connection:
             connection.exec_driver_sql(_DISTRUSTED, (self._id,))
+            connection.exec_driver_sql(_NO_FOLDER_IS_KNOWN, (self._id,))
 
     def forget(self) -> None:
         """The dataset goes to another place: nothing of it stands there yet."""
         with self._database.write() as connection:
             connection.exec_driver_sql("DELETE FROM item WHERE dataset = ?", (self._id,))
             connection.exec_driver_sql("DELETE FROM foreign_entry WHERE dataset = ?", (self._id,))
+
+    def fingerprints(self) -> list[bytes]:
+        """Of folders that need not be listed again where they still have it, in ascending order.
+
+        Everything directly in them is at the target, or excluded, as it was when the fingerprint was taken.
+        """
+        with self._database.read() as connection:
+            rows = connection.exec_driver_sql(_KNOWN_FOLDERS, {"dataset": self._id})
+            return [bytes(fingerprint) for (fingerprint,) in rows]
 
     def replaced(self) -> Iterator[list[Entry]]:
         """What stands at the target as another kind than the source has now: with the old kind, the deepest first."""
@@ -202,7 +265,8 @@ class Manifest:
         Also what failed there before: it may have been mended, and must not be passed over in silence.
         """
         is_stale = and_(_item.state == Class.VERIFIED.value, _item.verified_seq <= since_seq)
-        is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None))
+        has_chunks = (tables.large_file.c.dataset == self._id) & (tables.large_file.c.path == _item.path)
+        is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None), exists().where(has_chunks))
         was_copied = and_(_item.target_kind == _item.kind, _item.copied_seq.is_not(None))
         had_failed = and_(_item.state == Class.FAILED.value, was_copied, is_comparable)
         wanted = self._rows(*ENTRY, _item.sha256, _item.copied_seq).where(
@@ -277,6 +341,10 @@ class Manifest:
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def _copy_of(self, entry: Entry) -> dict[str, Any]:
+        facts = entry._asdict()
+        return {"dataset": self._id, "folder": parent_of(entry.path), **facts}
+
     def _move(self, statement: str, rows: Sequence[tuple[bytes, str]]) -> int:
         with self._database.write() as connection:
             _execute(connection, statement, [(reason, self._id, path) for path, reason in rows])
@@ -290,6 +358,8 @@ class Manifest:
             yield from rows
 
 
-def _execute(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
+def _execute(
+    connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]] | Sequence[dict[str, Any]]
+) -> None:
     if rows:  # without rows the driver would run the statement once, without its values
         connection.exec_driver_sql(statement, rows)

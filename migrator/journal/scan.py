@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from migrator.domain.entries import Entry, Kind, Unreadable
+from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable
 from migrator.journal import tables
 from migrator.journal.chain import Value, amend, next_id, record
 from migrator.journal.database import Database
@@ -68,23 +68,40 @@ class Scan:
             record(connection, CHAINED, tables.scan, row)
         return cls(database, dataset, scan_id, purpose)
 
-    def note(self, entries: Sequence[Entry]) -> list[Entry]:
+    def note(self, entries: Sequence[Entry], listed: Sequence[Listed] = ()) -> list[Entry]:
         """Take in a block of entries; a pass answers which of them are to be carried, in the given order.
 
         Those are: new, changed in any fact, or not at the target yet for whatever reason. A guard answers nothing.
+        `listed` are folders whose last names are in this block, or were in one before.
         """
-        if not entries:
+        is_pass = self._purpose == "pass"
+        if not entries and not (listed and is_pass):
             return []
+        places: list[int] = []
         with self._database.write() as connection:
             stage = self._stage(connection)
-            stage.fill((entry, None) for entry in entries)
-            places: list[int] = []
-            if self._purpose == "pass":
-                places = stage.take_in()
-            else:
-                stage.compare()
+            if entries:
+                stage.fill((entry, None) for entry in entries)
+                if is_pass:
+                    places = stage.take_in()
+                    stage.forget_folders(entries)
+                else:
+                    stage.compare()
+            if is_pass:
+                stage.remember_folders(listed)
         self._count(entries)
         return [entries[place] for place in places]
+
+    def unchanged(self, folders: Sequence[Unchanged]) -> None:
+        """Take all that is directly in the folders for seen, and for being as it is recorded."""
+        if folders:
+            with self._database.write() as connection:
+                self._stage(connection).pass_over(folders)
+
+    def passed_over_any(self) -> bool:
+        """Whether anything in an unchanged folder belongs to the dataset."""
+        with self._database.read() as connection:
+            return self._stage(connection).passed_over_any()
 
     def exclude(self, rows: Sequence[tuple[Entry, str]]) -> None:
         """Take in entries that are not to be moved, each with the reason; a guard leaves them out of the comparison."""
@@ -95,6 +112,7 @@ class Scan:
             stage.fill(rows)
             if self._purpose == "pass":
                 stage.set_apart()
+                stage.forget_folders([entry for entry, _ in rows])
         self._count([entry for entry, _ in rows])
 
     def unreadable(self, rows: Sequence[Unreadable]) -> None:
@@ -122,14 +140,15 @@ class Scan:
                 stage.lose_unseen()
             elif is_complete:
                 stage.miss()
-            seq, items = next_seq(connection), stage.seen()
+            seq, (items, size_bytes) = next_seq(connection), stage.seen()
+            size_bytes += self._size_bytes
             ending: dict[str, Value] = {"ended_at": ended_at, "seq": seq, "is_complete": int(is_complete)}
-            ending |= {"items": items, "size_bytes": self._size_bytes}
+            ending |= {"items": items, "size_bytes": size_bytes}
             amend(connection, CHAINED, tables.scan, self._id, **ending)
             stage.forget_seen()
             begun_seq = connection.execute(select(tables.scan.c.begun_seq).where(tables.scan.c.id == self._id)).scalar()
         self._is_open = False
-        return ScanRecord(seq, is_complete, items, self._size_bytes, ended_at, int(begun_seq or 0))
+        return ScanRecord(seq, is_complete, items, size_bytes, ended_at, int(begun_seq or 0))
 
     def differences(self, limit: int = 100) -> list[tuple[bytes, str]]:
         """What a guard found after its end, in path order: "changed", "new", "gone", or "unreadable: ..."."""

@@ -237,7 +237,7 @@ Index("item_gone", item.c.path, sqlite_where=IS_GONE)
 Index("item_replaced", item.c.path, sqlite_where=IS_REPLACED)
 # Files of which several names are part of the tree, perhaps.
 IS_LINKED = and_(item.c.links > literal_column("1"), item.c.kind == literal_column("'file'"))
-Index("item_linked", item.c.device, item.c.inode, item.c.path, sqlite_where=IS_LINKED)
+Index("item_linked", item.c.state, item.c.device, item.c.inode, item.c.path, sqlite_where=IS_LINKED)
 # A large file on its way in chunks: the version of the source that is copied, and where it grows at the target.
 large_file = Table(
     "large_file",

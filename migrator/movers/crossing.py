@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from migrator.domain.entries import Class, Entry, Kind
+from migrator.domain.entries import Class, Entry, Kind, Listed, Unchanged, Unreadable
 from migrator.domain.events import BytesMoved, ItemChanged, Note, OnEvent
 from migrator.domain.filters import Filter
 from migrator.domain.plan import Dataset
 from migrator.domain.stopping import Stop
-from migrator.endpoints.contract import SourceTree, TargetTree
+from migrator.endpoints.contract import Fingerprints, SourceTree, TargetTree
 from migrator.journal.manifest import Manifest
 from migrator.movers.pool import MoverPool
 from migrator.movers.way import Way
@@ -31,6 +33,20 @@ class Crossing:
     pool: MoverPool
     on_event: OnEvent
     stop: Stop
+    compares: bool = False  # whether both sides can hash what they have
+    recognises: bool = False  # whether a folder that looks as it did may be taken for unchanged
+
+    def look_at(self, tree: SourceTree) -> Iterator[Sequence[Entry | Unreadable | Listed | Unchanged]]:
+        """Scan the source; folders that are known to be in place as they are need not be told by name."""
+        if not self.recognises:
+            return tree.scan()
+        return tree.rescan(Fingerprints(self._basis, self.manifest.fingerprints()))
+
+    @property
+    def _basis(self) -> bytes:
+        """What decides, beside the source itself, what becomes of an entry: under other rules all are looked at."""
+        rules = json.dumps([self.dataset.exclude, self.dataset.symlinks])
+        return hashlib.sha256(rules.encode()).digest()
 
     def tell_moved(self, size_bytes: int) -> None:
         """Content was read; nothing durable yet."""

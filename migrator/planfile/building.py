@@ -14,7 +14,6 @@ from migrator.domain.plan import (
     Cutover,
     Dataset,
     EndpointSpec,
-    LaterSwitch,
     Limits,
     Location,
     Owner,
@@ -25,11 +24,10 @@ from migrator.domain.plan import (
     Triple,
     Wave,
 )
-from migrator.planfile.building_acts import check, haproxy_switch, http_switch, own_switch
+from migrator.planfile.building_acts import check, dns_switch, haproxy_switch, http_switch, own_switch
 from migrator.planfile.content import content_of, digest_of
 from migrator.planfile.effect_shapes import CommandSwitch, FreezeShape, SwitchShape
 from migrator.planfile.endpoint_shapes import EndpointShape, SshShape
-from migrator.planfile.mapping import Mapping
 from migrator.planfile.order_rules import DEFAULT_OWNER
 from migrator.planfile.shapes import ApplicationShape, CalendarShape, DatasetShape, PlanShape, WaveShape
 
@@ -115,13 +113,14 @@ class _Builder:
             return SymlinkSwitch(symlink.on, symlink.link.encode(), symlink.to.encode(), symlink.timeout)
         if shape.command:
             return _triple(shape.command)
+        if shape.dns:
+            return dns_switch(shape.dns, self._file)
         if shape.haproxy:
             return haproxy_switch(shape.haproxy)
         if shape.http:
             return http_switch(shape.http, self._file)
-        if shape.model_extra:
-            return own_switch(shape.model_extra, Path(self._folder))
-        return LaterSwitch(*_only(shape))
+        assert shape.model_extra  # the rules see to it that there is one
+        return own_switch(shape.model_extra, Path(self._folder))
 
     def _ssh(self, shape: SshShape) -> Ssh:
         return Ssh(
@@ -146,24 +145,6 @@ class _Builder:
 
 def _triple(shape: FreezeShape | CommandSwitch) -> Triple:
     return Triple(shape.on, tuple(shape.apply), tuple(shape.probe), tuple(shape.undo), shape.timeout)
-
-
-def _only(shape: Mapping) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The one key that is set, and its settings as flat text: `probe.url`, `command.0`."""
-    ((kind, settings),) = shape.model_dump(mode="json", exclude_none=True).items()
-    return kind, tuple(_flat(settings))
-
-
-def _flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        below = list(value.items())
-    elif isinstance(value, list):
-        below = list(enumerate(value))
-    else:
-        yield name, str(value)
-        return
-    for key, item in below:
-        yield from _flat(item, f"{name}.{key}" if name else str(key))
 
 
 def _calendar(shape: CalendarShape) -> Calendar:

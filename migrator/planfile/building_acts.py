@@ -17,11 +17,29 @@ from migrator.domain.acts import (
     SameOutput,
     TcpCheck,
 )
-from migrator.domain.plan import DEFAULT_TIMEOUT_SECONDS
+from migrator.domain.plan import DEFAULT_TIMEOUT_SECONDS, DnsSwitch
 from migrator.planfile import effect_shapes
 from migrator.planfile.check_shapes import CheckShape, host_and_port
+from migrator.planfile.dns_shape import DnsShape, name_server
 from migrator.planfile.fields import seconds
 from migrator.planfile.own_kinds import TIMEOUT, own_settings
+
+
+def dns_switch(shape: DnsShape, file: Callable[[str], Path]) -> DnsSwitch:
+    """The switch of a DNS record; `file` makes the path of its key absolute."""
+    # The server that takes the update is always asked: what stands there decides whether it is applied.
+    servers = dict.fromkeys([shape.server, *shape.servers])
+    return DnsSwitch(
+        server=name_server(shape.server),
+        zone=shape.zone,
+        name=shape.name,
+        type=shape.type,
+        value=shape.value,
+        ttl_seconds=shape.ttl,
+        key_file=file(shape.key_file) if shape.key_file else None,
+        servers=tuple(name_server(each) for each in servers),
+        timeout_seconds=shape.timeout,
+    )
 
 
 def haproxy_switch(shape: effect_shapes.HaproxySwitch) -> HaproxySwitch:

@@ -10,7 +10,8 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from migrator.domain.plan import DEFAULT_TIMEOUT_SECONDS
-from migrator.planfile.fields import AbsolutePath, Argv, File, Reads, Text, Timeout, as_text, whole_number, wrong
+from migrator.planfile.dns_shape import DnsShape
+from migrator.planfile.fields import AbsolutePath, Argv, File, Reads, Timeout, as_text, whole_number, wrong
 from migrator.planfile.mapping import Mapping
 from migrator.planfile.remarks import quoted
 
@@ -52,7 +53,6 @@ def _as_haproxy_name(value: object) -> str:
 Url = Annotated[str, Reads(_as_url, {"type": "string", "pattern": "^https?://[^@ ]+$"})]
 Status = Annotated[int, whole_number(100, 599)]
 HaproxyName = Annotated[str, Reads(_as_haproxy_name, {"type": "string", "pattern": "^[A-Za-z0-9._:-]+$"})]
-TtlSeconds = Annotated[int, whole_number(1, 86400)]
 
 
 class FreezeShape(Mapping):
@@ -82,26 +82,6 @@ class SymlinkShape(Mapping):
     link: AbsolutePath = Field(description="The link; it may be missing before, and must be nothing else than a link.")
     to: AbsolutePath = Field(description="What it points to after the switch.")
     timeout: Timeout = Field(default=DEFAULT_TIMEOUT_SECONDS, description=_TIMEOUT)
-
-
-class DnsSwitch(Mapping):
-    """A record that is replaced by a dynamic update (RFC 2136), on condition that it still is what it was."""
-
-    server: Text = Field(description="The name server that takes updates, as `address:port`.")
-    zone: Text = Field(description="The zone.")
-    name: Text = Field(description="The name within the zone.")
-    type: Literal["A", "AAAA", "CNAME", "TXT"] = Field(description="Type of the record.")
-    value: Text = Field(description="What the record says after the switch.")
-    ttl: TtlSeconds = Field(default=60, description="Time to live of the record, in seconds.")
-    key_file: File | None = Field(
-        default=None, description="The key that signs the update, as BIND's `tsig-keygen` writes it."
-    )
-    servers: list[Text] = Field(
-        default=[], description="Name servers asked until all of them give the new value; without it, `server` alone."
-    )
-    timeout: Timeout = Field(
-        default=DEFAULT_TIMEOUT_SECONDS, description="How long until all servers must give the value."
-    )
 
 
 class HaproxySwitch(Mapping):
@@ -159,6 +139,6 @@ class SwitchShape(Mapping):
 
     symlink: SymlinkShape | None = Field(default=None, description="Point a symbolic link elsewhere.")
     command: CommandSwitch | None = Field(default=None, description="Run a command.")
-    dns: DnsSwitch | None = Field(default=None, description="Change a DNS record.")
+    dns: DnsShape | None = Field(default=None, description="Change a DNS record.")
     haproxy: HaproxySwitch | None = Field(default=None, description="Move traffic inside HAProxy.")
     http: HttpSwitch | None = Field(default=None, description="Call an HTTP interface.")

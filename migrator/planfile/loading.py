@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from migrator.domain.plan import Plan
 from migrator.planfile.building import build
 from migrator.planfile.composing import Document, compose
+from migrator.planfile.dns_shape import dns_rules
 from migrator.planfile.endpoint_rules import endpoint_rules
 from migrator.planfile.finding import At, Problem
 from migrator.planfile.order_rules import name_rules, order_rules
@@ -48,6 +49,6 @@ def _rule_remarks(document: Document, folder: str) -> Iterator[Remark]:
 
 
 def _problems(plan: At, folder: str) -> Iterator[Problem]:
-    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules, own_switch_rules):
+    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules, dns_rules, own_switch_rules):
         yield from rule(plan)
     yield from overlap_rules(plan, folder)

@@ -29,7 +29,7 @@ class Facts:
 
 Rule = Callable[[Facts], Iterator[Finding]]
 
-# What SFTP v3 cannot see; said once, so that nobody is surprised afterwards.
+# What SFTP v3, and some file systems, do not carry; said once, so that nobody is surprised afterwards.
 _LOSSES = {
     "hardlinks": "hard links become separate files",
     "xattrs": "extended attributes stay behind",
@@ -52,7 +52,7 @@ def keep_words(facts: Facts) -> Iterator[Finding]:
                 "keep-words",
                 "error",
                 f"dataset `{facts.dataset.name}`: the {abilities.lane} lane at the {side} cannot keep `{word}`",
-                f"take `{word}` out of `keep`, or reach the {side} by a lane that carries it",
+                f"take `{word}` out of `keep`, or choose a lane and a file system at the {side} that carry it",
                 facts.application,
             )
 

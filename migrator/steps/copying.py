@@ -22,7 +22,7 @@ def pass_over(scene: Scene, carry: Callable[[Course], ScanRecord]) -> list[Talli
     for crossing in scene.crossings():
         if was_cut_off:
             with crossing.open_target() as target:
-                target.sweep()
+                target.sweep(crossing.manifest.large.temp_names())
         course = Course(crossing)
         carry(course)
         tallies.append(course.tallies)

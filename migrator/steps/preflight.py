@@ -10,6 +10,7 @@ from migrator.endpoints.contract import TargetTree
 from migrator.errors import Refused
 from migrator.movers.crossing import Crossing
 from migrator.planning.preflight import Facts, examine
+from migrator.steps.records import record_findings
 from migrator.steps.scene import Scene, may_give_away
 from migrator.switching.readiness import unready
 
@@ -21,6 +22,7 @@ def preflight(scene: Scene) -> None:
     findings = list(unready(scene.application, scene.place))
     for crossing in scene.crossings():
         findings += examine(facts_about(scene, crossing))
+    findings += record_findings(scene.application)
     for finding in findings:
         if finding.severity != "error":
             scene.on_event(Note(finding.sentence, scene.application.name, finding.severity))

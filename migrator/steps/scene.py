@@ -74,6 +74,8 @@ class Scene:
             pool=self.pool,
             on_event=self.on_event,
             stop=self.stop,
+            recognises=not self.reads_source_again(dataset),
+            compares=self.source_abilities(dataset).hashes and self.target_abilities(dataset).hashes,
         )
 
     def keep(self, dataset: Dataset) -> frozenset[str]:

@@ -36,4 +36,4 @@ def adopt(crossing: Crossing) -> None:
             same = [entry for entry in wanted if entry.size == standing[entry.path].size]
             crossing.manifest.copied([Copied(entry, None, TRUST_ADOPTED) for entry in same])
     found = verify(crossing, since_seq=0, read_source=True)
-    crossing.warn(f"{found.verified} entries at the target are kept, {len(found.differs)} differ and are replaced")
+    crossing.warn(f"{found.verified} entries at the target are kept, {found.differing} differ and are replaced")

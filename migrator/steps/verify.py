@@ -33,7 +33,7 @@ def verify_under_freeze(scene: Scene) -> None:
             hint="find out what still writes there; the next run repeats the final sync and the verification",
             details=tuple(moved),
         )
-    refuse_differences(differences(found))
+    refuse_differences(differences(found), sum(each.differing for _, each in found))
 
 
 def verify_now(scene: Scene, *, both_sides: bool) -> None:
@@ -50,7 +50,8 @@ def verify_now(scene: Scene, *, both_sides: bool) -> None:
         found.append((crossing, verify(crossing, since_seq, read_source=both_sides)))
     scene.journal.mark(_SINCE, None)
     moved = [line for crossing, each in found for line in _named(crossing, each.moved_on)]
-    refuse_differences(differences(found) + changed + moved)
+    count = sum(each.differing + each.moving for _, each in found) + len(changed)
+    refuse_differences(differences(found) + changed + moved, count)
 
 
 def differences(found: Sequence[tuple[Crossing, Findings]]) -> list[str]:
@@ -58,20 +59,20 @@ def differences(found: Sequence[tuple[Crossing, Findings]]) -> list[str]:
     return [line for crossing, each in found for line in _named(crossing, each.differs)]
 
 
-def refuse_differences(lines: Sequence[str]) -> None:
-    """Raise Incomplete when there are any."""
-    if lines:
+def refuse_differences(lines: Sequence[str], count: int) -> None:
+    """Raise Incomplete when there are any; `lines` are the first of `count`."""
+    if count:
         raise Incomplete(
-            f"{len(lines)} differences: {in_words(lines)}",
+            f"{count} difference{'s' if count > 1 else ''}: {in_words(lines, count)}",
             hint="before the switch the next run copies these again; after it they are only reported",
             details=tuple(lines),
         )
 
 
-def in_words(lines: Sequence[str]) -> str:
-    """The first few of many lines, and how many more there are."""
-    more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
-    return ", ".join(lines[:3]) + more
+def in_words(lines: Sequence[str], count: int | None = None) -> str:
+    """The first few of many lines, and how many more there are; `count` where not all of them are in `lines`."""
+    more = max(len(lines), count or 0) - min(len(lines), 3)
+    return ", ".join(lines[:3]) + (f" and {more} more" if more else "")
 
 
 def _named(crossing: Crossing, rows: Sequence[tuple[bytes, str]]) -> list[str]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 from migrator.domain.acts import HaproxySwitch, HttpSwitch, OwnSwitch
 from migrator.domain.entries import display
-from migrator.domain.plan import Application, Argv, LaterSwitch, Place, Switch, SymlinkSwitch, Triple
+from migrator.domain.plan import Application, Argv, DnsSwitch, Place, Switch, SymlinkSwitch, Triple
 from migrator.endpoints.contract import Completed, Endpoint
 from migrator.errors import Refused
 from migrator.switching.deadline import Overdue, Result, within
+from migrator.switching.dns import dns_effect
 from migrator.switching.effect import Answer, Effect
 from migrator.switching.haproxy import HaproxyEffect
 from migrator.switching.haproxy_socket import runtime_at
@@ -139,7 +140,7 @@ def effects_of(
 ) -> tuple[Effect, ...]:
     """The switches of `application`, in the order in which they are applied; undo goes backwards.
 
-    `note` gets sentences for the operator. Raises Refused for a switch that this version does not carry out.
+    `note` gets sentences for the operator. Raises Refused for a `dns` switch without dnspython.
     """
     return tuple(
         _effect(application.name, number, switch, place, note)
@@ -159,6 +160,8 @@ def _effect(
             return CommandEffect(application, f"switch {number} (command)", switch, place(switch.on).run)
         case SymlinkSwitch():
             return SymlinkEffect(application, f"switch {number} (symlink)", switch, place(switch.on))
+        case DnsSwitch():
+            return dns_effect(application, f"switch {number} (dns)", switch)
         case HaproxySwitch():
             runtime = runtime_at(place(switch.on), switch.socket)
             return HaproxyEffect(application, f"switch {number} (haproxy)", switch, runtime, note)
@@ -166,8 +169,3 @@ def _effect(
             return HttpEffect(application, f"switch {number} (http)", switch)
         case OwnSwitch():
             return OwnEffect(application, f"switch {number} ({switch.kind})", switch, place)
-        case LaterSwitch():
-            raise Refused(
-                f"switch {number} of `{application}` is of type `{switch.type}`, which is not carried out yet",
-                hint="a `command` switch can do the same with a command of yours",
-            )

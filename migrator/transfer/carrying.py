@@ -10,7 +10,7 @@ from migrator.domain.entries import Entry, Kind
 from migrator.endpoints.contract import Landed, Problem, SourceTree
 from migrator.movers.hands import Hands
 from migrator.movers.way import Way
-from migrator.transfer.landing import Landing
+from migrator.transfer.landing import Group, Landing
 
 _PROGRESS_SECONDS = 0.25
 
@@ -34,6 +34,27 @@ class Removal(NamedTuple):
 
     way: Way
     entries: Sequence[Entry]
+
+
+class Follower(NamedTuple):
+    """A name to make for a file that stands at the target already."""
+
+    entry: Entry  # as the file was copied, with the path of this name
+    first: bytes  # the path it stands at
+    sha256: bytes | None
+
+
+class Naming(NamedTuple):
+    """Further names to make, for files of which one name stands."""
+
+    way: Way
+    followers: Sequence[Follower]
+
+
+class Named(NamedTuple):
+    """The outcome of one commit group of names; no content was moved for them."""
+
+    group: Group
 
 
 class Moved(NamedTuple):
@@ -95,6 +116,22 @@ def _until_stopped(hands: Hands, entries: Sequence[Entry]) -> Iterator[Entry]:
             return
         if entry.kind is Kind.FILE:
             yield entry
+
+
+def name_again(hands: Hands, job: Naming) -> None:
+    """Make further names; reports a Named for each commit. A stop ends it after the group under way."""
+    writer = hands.target(job.way.target, job.way.temp_key).writer(job.way.keep)
+    landing = Landing(writer)
+    try:
+        for follower in job.followers:
+            if hands.should_stop:
+                break
+            if landing.is_full(0):
+                hands.report(Named(landing.commit()))
+            landing.hard_link(follower.entry, follower.first, follower.sha256)
+        hands.report(Named(landing.commit()))
+    finally:
+        writer.close()
 
 
 def settle(hands: Hands, job: Settling) -> None:

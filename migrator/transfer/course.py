@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from migrator.domain.entries import Class, Entry, display
+from migrator.domain.entries import Class, Entry, Kind, display
 from migrator.domain.events import ItemDeleted
 from migrator.endpoints.contract import Landed, Problem
 from migrator.journal.manifest import Copied
@@ -14,6 +14,7 @@ from migrator.movers.crossing import Crossing
 from migrator.transfer.landing import Carried, Group, Stayed
 
 TRUST_STREAM = "hashed while copying"
+TRUST_CHUNKS = "hashed in chunks while copying"
 
 _FAILURES_NAMED = 100
 
@@ -52,21 +53,21 @@ class Course:
         """Before something in them changes: the folders that hold `entries` must be settled again afterwards."""
         self.manifest.touched({parent_of(entry.path) for entry in entries if entry.path})
 
-    def record(self, group: Group) -> None:
+    def record(self, group: Group, *, brought_content: bool = True) -> None:
         """Write the outcome of a commit group into the manifest, then tell it."""
         with self._recording:
-            self.carried(group.carried)
+            self.carried(group.carried, brought_content=brought_content)
             self.stayed(group.stayed)
 
-    def carried(self, items: Sequence[Carried]) -> None:
-        """Record items that are in place."""
+    def carried(self, items: Sequence[Carried], *, brought_content: bool = True) -> None:
+        """Record items that are in place; a further name of a file brings no content."""
         if not items:
             return
         with self._recording:
-            seq = self.manifest.copied([Copied(item.entry, item.sha256, TRUST_STREAM) for item in items])
+            seq = self.manifest.copied([Copied(item.entry, item.sha256, _trust_in(item)) for item in items])
             self.tallies.carried += len(items)
             for entry, sha256 in items:
-                self.tallies.carried_bytes += entry.size
+                self.tallies.carried_bytes += entry.size if brought_content else 0
                 self.tallies.hot.pop(entry.path, None)
                 self.crossing.tell_item(entry, Class.ACKNOWLEDGED, seq, sha256)
 
@@ -117,6 +118,11 @@ class Course:
     def _tell_problems(self, rows: Sequence[tuple[bytes, str]], state: Class, seq: int) -> None:
         for path, reason in rows:
             self.crossing.tell_problem(path, state, seq, reason)
+
+
+def _trust_in(item: Carried) -> str:
+    is_chunked = item.entry.kind is Kind.FILE and item.sha256 is None
+    return TRUST_CHUNKS if is_chunked else TRUST_STREAM
 
 
 def parent_of(path: bytes) -> bytes:

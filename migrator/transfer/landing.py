@@ -54,6 +54,11 @@ class Landing:
         self._writer.link(entry)
         self._waiting[entry.path] = Carried(entry, None)
 
+    def hard_link(self, entry: Entry, first: bytes, sha256: bytes | None) -> None:
+        """Take a further name of the file that stands at `first`."""
+        self._writer.hard_link(entry, first)
+        self._waiting[entry.path] = Carried(entry, sha256)
+
     def piece(self, piece: Piece) -> None:
         """Take the next piece of the file under way; one that ends in a problem leaves nothing behind."""
         if piece.problem is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import chain
 
-from migrator.domain.entries import Entry, Kind, Unreadable
+from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable
 from migrator.domain.events import ScanProgress, WorkFound
 from migrator.domain.filters import SPECIAL_FILE
 from migrator.endpoints.contract import Landed, Problem
@@ -16,6 +16,7 @@ from migrator.transfer.carrying import Removal, Settled, Settling, remove, settl
 from migrator.transfer.course import Course, all_folders_above, parent_of
 from migrator.transfer.dispatch import Dispatch
 from migrator.transfer.landing import Carried, Stayed
+from migrator.transfer.linking import Linking, content_bytes
 
 _CARRIED = (Kind.FILE, Kind.LINK)
 _HOT_TRIES = 2
@@ -29,13 +30,12 @@ def copy_pass(course: Course) -> ScanRecord:
     final sync. How many items failed, vanished or stayed hot is in `course.tallies`.
     """
     dispatch = Dispatch(course)
+    linking = Linking(course, dispatch)
     blocked = Blocked()
     try:
-        record = _scan(course, lambda entries: dispatch.offer(blocked.without(course, entries)))
+        record = _scan(course, lambda entries: dispatch.offer(linking.without(blocked.without(course, entries))))
         dispatch.drain()
-        _carry_pending(course, dispatch, blocked)
-        _try_hot_again(course, dispatch)
-        dispatch.clear_away()
+        _carry_rest(course, dispatch, linking, blocked)
     except BaseException:
         dispatch.give_up()
         raise
@@ -50,9 +50,7 @@ def final_pass(course: Course) -> ScanRecord:
         _delete(course)
     dispatch = Dispatch(course)
     try:
-        _carry_pending(course, dispatch, Blocked())
-        _try_hot_again(course, dispatch)
-        dispatch.clear_away()
+        _carry_rest(course, dispatch, Linking(course, dispatch), Blocked())
     except BaseException:
         dispatch.give_up()
         raise
@@ -99,23 +97,26 @@ def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> Sc
     """Stream the source into the manifest; `found` gets the files and links to carry, block by block."""
     crossing = course.crossing
     scan = course.manifest.begin_scan()
-    items = size_bytes = excluded = specials = 0
+    told = items = size_bytes = specials = 0
     with crossing.open_source() as tree:
-        for block in tree.scan():
+        for block in crossing.look_at(tree):
             course.crossing.stop.check()
+            still = [each for each in block if isinstance(each, Unchanged)]
+            scan.unchanged(still)
             entries, outside = _take_block(course, scan, block)
-            excluded += len(outside)
             specials += sum(1 for _, reason in outside if reason == SPECIAL_FILE)
-            work = scan.note(entries)
+            work = scan.note(entries, [each for each in block if isinstance(each, Listed)])
             _note_unreadable(course, scan, block)
-            items += len(entries) + len(outside)
-            size_bytes += sum(entry.size for entry in entries)
+            told += len(entries)
+            items += len(entries) + len(outside) + sum(folder.entries for folder in still)
+            size_bytes += sum(each.size for each in entries) + sum(folder.size_bytes for folder in still)
             crossing.on_event(ScanProgress(crossing.application, crossing.dataset.name, items, size_bytes, ended=False))
             _announce(course, work)
             if found is not None:
                 found(_without_refused_links(course, [entry for entry in work if entry.kind in _CARRIED]))
     # Before its end would make everything at the target gone, to be copied again once the source is back.
-    _refuse_a_source_suddenly_empty(course, items - excluded)
+    if told <= 1 and not scan.passed_over_any():
+        _refuse_a_source_suddenly_empty(course)
     record = scan.end()
     crossing.on_event(ScanProgress(crossing.application, crossing.dataset.name, items, size_bytes, ended=True))
     if specials:
@@ -124,7 +125,7 @@ def _scan(course: Course, found: Callable[[Sequence[Entry]], None] | None) -> Sc
 
 
 def _take_block(
-    course: Course, scan: Scan, block: Sequence[Entry | Unreadable]
+    course: Course, scan: Scan, block: Sequence[Entry | Unreadable | Listed | Unchanged]
 ) -> tuple[list[Entry], list[tuple[Entry, str]]]:
     """Sort a block into what belongs and what the plan leaves out, and record the latter."""
     inside, outside = course.crossing.filter.split([each for each in block if isinstance(each, Entry)])
@@ -132,7 +133,7 @@ def _take_block(
     return inside, outside
 
 
-def _note_unreadable(course: Course, scan: Scan, block: Sequence[Entry | Unreadable]) -> None:
+def _note_unreadable(course: Course, scan: Scan, block: Sequence[Entry | Unreadable | Listed | Unchanged]) -> None:
     """Record the places that could not be listed; after their own entries, which would make them pending again."""
     rules = course.crossing.filter
     unreadable = [each for each in block if isinstance(each, Unreadable) and not rules.hides(each.path)]
@@ -152,27 +153,38 @@ def _without_refused_links(course: Course, work: Sequence[Entry]) -> Sequence[En
 
 def _announce(course: Course, work: Sequence[Entry]) -> None:
     if work:
-        size_bytes = sum(entry.size for entry in work)
+        size_bytes = content_bytes(course, work)
         crossing = course.crossing
         crossing.on_event(WorkFound(crossing.application, crossing.dataset.name, len(work), size_bytes))
 
 
-def _refuse_a_source_suddenly_empty(course: Course, items: int) -> None:
+def _refuse_a_source_suddenly_empty(course: Course) -> None:
     """A source whose content is all gone is far more often a lost mount than a wish to delete everything."""
-    if items <= 1 and course.manifest.at_target_count() > 1:
+    if course.manifest.at_target_count() > 1:
         raise SafetyStop(
             f"dataset `{course.crossing.dataset.name}`: the source {course.crossing.way.source} is suddenly empty",
             hint="look whether its file system is mounted; nothing was deleted at the target",
         )
 
 
-def _carry_pending(course: Course, dispatch: Dispatch, blocked: Blocked) -> None:
+def _carry_rest(course: Course, dispatch: Dispatch, linking: Linking, blocked: Blocked) -> None:
+    """Carry whatever is pending and can be carried now."""
+    _carry_pending(course, dispatch, linking, blocked)
+    linking.carry(blocked.holds)
+    if course.tallies.hot:
+        _try_hot_again(course, dispatch)
+        linking.carry(blocked.holds)
+        linking.leave_hot()
+    dispatch.clear_away()
+
+
+def _carry_pending(course: Course, dispatch: Dispatch, linking: Linking, blocked: Blocked) -> None:
     """Carry what the scan found and no mover has had yet."""
     for block in course.manifest.pending(_CARRIED):
         course.crossing.stop.check()
         hot = course.tallies.hot
         wanted = [each for each in block if each.path not in hot and not blocked.holds(each.path)]
-        dispatch.carry(_without_refused_links(course, wanted))
+        dispatch.carry(linking.without(_without_refused_links(course, wanted)))
     dispatch.drain()
 
 

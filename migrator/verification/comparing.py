@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from migrator.domain.entries import Entry, Kind
+from migrator.domain.attributes import unpacked, word_for
+from migrator.domain.entries import Entry, Kind, display
 
 _SECOND = 1_000_000_000
 _SETID = 0o6000
@@ -19,8 +20,8 @@ def difference(expected: Entry, found: Entry, keep: frozenset[str]) -> str | Non
         return f"has {found.size} bytes, not {expected.size}"
     if expected.kind is Kind.LINK:
         # A link has no mode of its own, and many servers cannot set its time.
-        return None if found.link == expected.link else "points elsewhere"
-    return _metadata_difference(expected, found, keep)
+        return "points elsewhere" if found.link != expected.link else _attribute_difference(expected, found, keep)
+    return _metadata_difference(expected, found, keep) or _attribute_difference(expected, found, keep)
 
 
 def _metadata_difference(expected: Entry, found: Entry, keep: frozenset[str]) -> str | None:
@@ -32,6 +33,25 @@ def _metadata_difference(expected: Entry, found: Entry, keep: frozenset[str]) ->
     if "owner" in keep and (found.uid, found.gid) != (expected.uid, expected.gid):
         return f"belongs to {found.uid}:{found.gid}, not {expected.uid}:{expected.gid}"
     return None
+
+
+def _attribute_difference(expected: Entry, found: Entry, keep: frozenset[str]) -> str | None:
+    if found.xattrs is None or expected.xattrs is None:
+        is_asked_for = not keep.isdisjoint({"xattrs", "acls"})
+        return "has extended attributes that cannot be read and compared" if is_asked_for else None
+    if found.xattrs == expected.xattrs:
+        return None
+    ours, theirs = unpacked(expected.xattrs), unpacked(found.xattrs)
+    for name in sorted(ours.keys() | theirs.keys()):
+        if word_for(name) in keep and ours.get(name) != theirs.get(name):
+            return f"{_how_it_differs(ours.get(name), theirs.get(name))} `{display(name)}`"
+    return None
+
+
+def _how_it_differs(expected: bytes | None, found: bytes | None) -> str:
+    if found is None:
+        return "lacks"
+    return "has, unlike its source," if expected is None else "has another"
 
 
 def is_same_time(one: int, other: int) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from migrator.domain.entries import Entry
-from migrator.endpoints.contract import Piece, Problem, SourceTree
+from migrator.endpoints.contract import HASH_BLOCK, Digest, Problem, SourceTree
 from migrator.movers.hands import Hands
 from migrator.movers.way import Way
 from migrator.verification.comparing import difference
@@ -21,7 +22,8 @@ class Expected(NamedTuple):
     """A file as the manifest knows it."""
 
     entry: Entry
-    sha256: bytes | None  # None: it was never hashed as a whole; then only `read_source` can prove it
+    sha256: bytes | None  # None: it was never hashed as a whole
+    chunks: Mapping[int, bytes] | None = None  # then this is, by its number, what each chunk of it must come to
 
 
 class Rereading(NamedTuple):
@@ -52,10 +54,14 @@ class _Look(NamedTuple):
 
     found: Entry | None
     sha256: bytes
+    blocks: tuple[bytes, ...]
     problem: str
 
 
-_NEVER_READ = _Look(None, b"", "could not be read: nothing came of it")
+_NEVER_READ = _Look(None, b"", (), "could not be read: nothing came of it")
+# A chunk of a large file, and what the blocks of one that is nothing but a hole come to.
+_CHUNK_BLOCKS = 8
+_CHUNK_BYTES = _CHUNK_BLOCKS * HASH_BLOCK
 
 
 def reread(hands: Hands, job: Rereading) -> None:
@@ -101,42 +107,72 @@ def _judge(
 def _target_fault(expected: Expected, look: _Look, digest: bytes | None, keep: frozenset[str]) -> str | None:
     if look.found is None:
         return look.problem
-    if digest is None:
+    if digest is None and expected.chunks is None:
         return "was never hashed at the source, so that its content cannot be proven without reading it there"
-    if look.sha256 != digest:
-        return "has other content"
-    return difference(expected.entry, look.found, keep)
+    if digest is None:
+        fault = _chunk_fault(expected.entry.size, expected.chunks or {}, look.blocks)
+    else:
+        fault = None if look.sha256 == digest else "has other content"
+    return fault or difference(expected.entry, look.found, keep)
+
+
+def _chunk_fault(size: int, chunks: Mapping[int, bytes], blocks: Sequence[bytes]) -> str | None:
+    """How the blocks of a file differ from what its chunks were recorded as; a chunk without record is a hole."""
+    if len(blocks) != -(-size // HASH_BLOCK):
+        return f"has {len(blocks)} blocks, not {-(-size // HASH_BLOCK)}"
+    for number in range(-(-size // _CHUNK_BYTES)):
+        found = blocks[number * _CHUNK_BLOCKS : (number + 1) * _CHUNK_BLOCKS]
+        recorded = chunks.get(number)
+        if recorded is None:
+            is_same = list(found) == _blocks_of_zeros(min(_CHUNK_BYTES, size - number * _CHUNK_BYTES))
+        else:
+            is_same = hashlib.sha256(b"".join(found)).digest() == recorded
+        if not is_same:
+            return f"has other content in chunk {number}"
+    return None
+
+
+def _blocks_of_zeros(length: int) -> list[bytes]:
+    return [_zeros(min(HASH_BLOCK, length - start)) for start in range(0, length, HASH_BLOCK)]
+
+
+@functools.lru_cache(maxsize=64)
+def _zeros(length: int) -> bytes:
+    return hashlib.sha256(bytes(length)).digest()
 
 
 def _source_change(expected: Expected, look: _Look) -> str | None:
     if look.found is None:
         return f"at the source: {look.problem}"
-    if look.found.size != expected.entry.size or (expected.sha256 is not None and look.sha256 != expected.sha256):
-        return "the source has other content than was copied"
-    return None
+    has_moved = look.found.size != expected.entry.size
+    if expected.sha256 is not None:
+        has_moved = has_moved or look.sha256 != expected.sha256
+    elif expected.chunks is not None:
+        has_moved = has_moved or _chunk_fault(expected.entry.size, expected.chunks, look.blocks) is not None
+    return "the source has other content than was copied" if has_moved else None
 
 
 def _look_at_all(hands: Hands, tree: SourceTree, files: Sequence[Expected]) -> dict[bytes, _Look]:
     looks: dict[bytes, _Look] = {}
-    digest, size_bytes, told_at = hashlib.sha256(), 0, time.monotonic()
-    for piece in tree.read(expected.entry for expected in files):
-        digest.update(piece.data)
-        size_bytes += len(piece.data)
-        if piece.is_last:
-            looks[piece.entry.path] = _Look(piece.found, digest.digest(), _in_words(piece))
-            digest = hashlib.sha256()
-        if time.monotonic() - told_at > _REPORT_SECONDS:
-            hands.report(Read(size_bytes))
-            size_bytes, told_at = 0, time.monotonic()
+    size_bytes, told_at = 0, time.monotonic()
+    for has_chunks in (False, True):
+        some = [expected.entry for expected in files if (expected.chunks is not None) == has_chunks]
+        for digest in tree.digests(some, blocks=has_chunks) if some else ():
+            size_bytes += digest.read_bytes
+            if digest.is_last:
+                looks[digest.entry.path] = _Look(digest.found, digest.sha256, digest.blocks, _in_words(digest))
+            if time.monotonic() - told_at > _REPORT_SECONDS:
+                hands.report(Read(size_bytes))
+                size_bytes, told_at = 0, time.monotonic()
     hands.report(Read(size_bytes))
     return looks
 
 
-def _in_words(piece: Piece) -> str:
-    if piece.problem is None:
+def _in_words(digest: Digest) -> str:
+    if digest.problem is None:
         return ""
-    if piece.problem is Problem.VANISHED:
+    if digest.problem is Problem.VANISHED:
         return "is missing"
-    if piece.problem is Problem.CHANGED:
-        return f"changed while it was read: {piece.reason}"
-    return f"could not be read: {piece.reason}"
+    if digest.problem is Problem.CHANGED:
+        return f"changed while it was read: {digest.reason}"
+    return f"could not be read: {digest.reason}"

@@ -14,6 +14,7 @@ from migrator.journal.manifest import ToVerify
 from migrator.movers.crossing import Crossing
 from migrator.movers.errands import Errand, Errands
 from migrator.verification.comparing import difference
+from migrator.verification.linking import Links
 from migrator.verification.rereading import Expected, Read, Rereading, Verdict, reread
 
 BY_TARGET = "target bytes read again"
@@ -22,6 +23,7 @@ BY_BOTH = "both sides read again"
 _JOB_FILES = 512
 _JOB_BYTES = 16 * 1024 * 1024
 _FOREIGN_KEPT = 10_000
+_NAMED = 1_000
 _AFTER_EVERYTHING = 2**62  # a seq that no item reaches: all are to be looked at
 
 
@@ -30,8 +32,10 @@ class Findings:
     """What a verification of one dataset brought."""
 
     verified: int = 0
-    differs: list[tuple[bytes, str]] = field(default_factory=list)  # at the target
-    moved_on: list[tuple[bytes, str]] = field(default_factory=list)  # at the source, since it was copied
+    differing: int = 0  # at the target
+    differs: list[tuple[bytes, str]] = field(default_factory=list)  # the first of them
+    moving: int = 0  # at the source, since it was copied
+    moved_on: list[tuple[bytes, str]] = field(default_factory=list)  # the first of them
     foreign: int = 0
 
 
@@ -42,12 +46,15 @@ def verify(crossing: Crossing, since_seq: int, *, read_source: bool) -> Findings
     differs becomes `failed`, one whose source has moved on becomes `pending`.
     """
     ledger = _Ledger(crossing, BY_BOTH if read_source else BY_TARGET)
-    others = _look_around(crossing, ledger.findings)
+    links = Links(crossing)
+    _look_around(crossing, ledger.findings, links)
     with _Readers(crossing, ledger) as readers:
         for block in crossing.manifest.to_verify(since_seq):
             crossing.stop.check()
-            ledger.compare([each.entry for each in block if each.entry.kind is not Kind.FILE], others)
+            ledger.compare([each.entry for each in block if each.entry.kind is not Kind.FILE])
             readers.read(block, read_target=True, read_source=read_source)
+    for faults in links.faults():
+        ledger.fail(faults)
     return ledger.findings
 
 
@@ -73,8 +80,9 @@ class _Ledger:
         self._crossing = crossing
         self._by = by  # None: what is proven is not recorded as verified
 
-    def compare(self, entries: Sequence[Entry], seen: dict[bytes, Entry]) -> None:
-        """Judge folders and links by what the look around the target saw."""
+    def compare(self, entries: Sequence[Entry]) -> None:
+        """Judge folders and links, in path order, by what the look around the target saw."""
+        seen = self._crossing.manifest.look.among([entry.path for entry in entries])
         proven: list[tuple[Entry, bytes | None]] = []
         differs: list[tuple[bytes, str]] = []
         for entry in entries:
@@ -103,7 +111,8 @@ class _Ledger:
             return
         with self._recording:
             seq = self._crossing.manifest.failed(rows)
-            self.findings.differs.extend(rows)
+            self.findings.differing += len(rows)
+            self.findings.differs.extend(rows[: max(0, _NAMED - len(self.findings.differs))])
             for path, reason in rows:
                 self._crossing.tell_problem(path, Class.FAILED, seq, reason)
 
@@ -112,7 +121,8 @@ class _Ledger:
         if rows:
             with self._recording:
                 self._crossing.manifest.postponed(rows)
-                self.findings.moved_on.extend(rows)
+                self.findings.moving += len(rows)
+                self.findings.moved_on.extend(rows[: max(0, _NAMED - len(self.findings.moved_on))])
 
 
 class _Readers:
@@ -141,9 +151,16 @@ class _Readers:
     def read(self, items: Sequence[ToVerify], *, read_target: bool, read_source: bool) -> None:
         """Have the files among `items` read again; waits while enough is out."""
         _announce(self._crossing, items)
-        for files in _cut([Expected(each.entry, each.sha256) for each in items if each.entry.kind is Kind.FILE]):
+        for files in _cut([self._expected(each) for each in items if each.entry.kind is Kind.FILE]):
             self._errands.wait_for_room()
             self._errands.send(self._errand(files, read_target=read_target, read_source=read_source))
+
+    def _expected(self, item: ToVerify) -> Expected:
+        if item.sha256 is not None or item.copied_seq is None:
+            return Expected(item.entry, item.sha256)
+        large = self._crossing.manifest.large
+        has_chunks = large.growing(item.entry.path) is not None
+        return Expected(item.entry, None, large.chunks(item.entry.path) if has_chunks else None)
 
     def _errand(self, files: Sequence[Expected], *, read_target: bool, read_source: bool) -> Errand:
         entries = {expected.entry.path: expected.entry for expected in files}
@@ -165,23 +182,24 @@ class _Readers:
         )
 
 
-def _look_around(crossing: Crossing, findings: Findings) -> dict[bytes, Entry]:
-    """Scan the target: its folders and links that are ours, by path; what is not ours is recorded as foreign."""
-    ours: dict[bytes, Entry] = {}
+def _look_around(crossing: Crossing, findings: Findings, links: Links) -> None:
+    """Scan the target: its folders and links that are ours are noted, what is not ours is recorded as foreign."""
     foreign: list[bytes] = []
+    look = crossing.manifest.look
+    look.begin()
     with crossing.open_target() as tree:
         for block in tree.scan():
             crossing.stop.check()
             entries = [each for each in block if isinstance(each, Entry)]
             for place in (each for each in block if isinstance(each, Unreadable)):
                 crossing.warn(f"cannot list `{display(place.path)}` at the target: {place.reason}")
+            links.note(entries)
             known = crossing.manifest.knows([entry.path for entry in entries])
-            ours.update((each.path, each) for each in entries if each.path in known and each.kind is not Kind.FILE)
+            look.note([each for each in entries if each.path in known and each.kind is not Kind.FILE])
             strangers = [entry.path for entry in entries if entry.path not in known]
             findings.foreign += len(strangers)
             foreign.extend(strangers[: max(0, _FOREIGN_KEPT - len(foreign))])
     crossing.manifest.foreign(foreign)
-    return ours
 
 
 def _announce(crossing: Crossing, items: Sequence[ToVerify]) -> None:

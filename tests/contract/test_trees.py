@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from migrator.domain.attributes import packed
 from migrator.domain.entries import Entry, Kind, Unreadable
 from migrator.endpoints.contract import Endpoint, Piece, Problem, SourceTree, TargetTree, Writer
 from migrator.endpoints.temp_names import new_temp_name
 from migrator.errors import EndpointUnavailable, Held, Incomplete, Refused, SafetyStop
 from tests.support.lanes import LANES, opened
 from tests.support.trees import (
+    DEFAULT,
     LONG_NAME,
     MTIME_NS,
     SIZES,
+    attributes_of,
+    build_attributes,
     build_deep,
     build_nasty,
     build_specials,
@@ -515,9 +520,10 @@ class TestWriter:
             assert (os.stat(there + path).st_uid, os.stat(there + path).st_gid) == (12345, 54321)
 
     def test_a_word_that_the_lane_cannot_keep_is_not_among_its_abilities(self, target: TargetTree) -> None:
-        lost = {"hardlinks", "xattrs", "acls", "holes"}
-        assert not target.abilities.keeps & lost
-        assert target.abilities.keeps >= KEEP
+        seen_by_an_agent = {"hardlinks", "xattrs", "acls"}
+        keeps = target.abilities.keeps
+        assert keeps & seen_by_an_agent == (set() if target.abilities.lane == "sftp" else seen_by_an_agent)
+        assert keeps >= KEEP
 
     def test_many_folders_and_files_in_one_group(self, writer: Writer, there: bytes) -> None:
         for number in range(300):
@@ -549,6 +555,164 @@ class TestWriter:
             assert names_in(there) == {b"fits"}
         finally:
             subprocess.run([b"umount", b"--lazy", there], check=True)
+
+
+EVERYTHING = KEEP | {"hardlinks", "xattrs", "acls"}
+
+
+@pytest.fixture
+def keeper(target: TargetTree) -> Iterator[Writer | None]:
+    """A writer that keeps what only an agent sees; None where the lane says that it cannot, and refuses to."""
+    if target.abilities.lane == "sftp":
+        with pytest.raises(Refused, match=r"cannot keep acls, hardlinks, xattrs"):
+            target.writer(EVERYTHING)
+        yield None
+        return
+    writer = target.writer(EVERYTHING)
+    yield writer
+    writer.close()
+
+
+class TestAttributes:
+    def test_all_of_it_arrives_or_is_said_to_be_lost(
+        self, source: SourceTree, keeper: Writer | None, here: bytes, there: bytes
+    ) -> None:
+        build_attributes(here)
+        entries = entries_of(source)
+        if keeper is None:
+            assert not source.abilities.keeps & {"hardlinks", "xattrs", "acls"}
+            assert {(entry.xattrs, entry.links, entry.inode) for entry in entries} == {(None, None, None)}
+            return
+        standing: dict[tuple[int | None, int | None], bytes] = {}
+        followers: list[tuple[Entry, bytes]] = []
+        for entry in [entry for entry in entries if entry.kind is Kind.FILE]:
+            first = standing.setdefault((entry.device, entry.inode), entry.path)
+            if first != entry.path:
+                followers.append((entry, first))
+                continue
+            [(content, last)] = read_all(source, [entry]).values()
+            assert last.found == entry
+            keeper.begin(entry)
+            keeper.write(content)
+            keeper.finish(entry)
+        assert problems(keeper) == {}
+        assert len(followers) == 3
+        for _ in range(2):  # the second time they stand already
+            for entry, first in followers:
+                keeper.hard_link(entry, first)
+            assert problems(keeper) == {}
+        folders = [entry for entry in entries if entry.kind is Kind.DIRECTORY]
+        assert [landed.problem for landed in keeper.settle(folders[::-1])] == [None] * len(folders)
+        assert differences(here, there, everything=True) == []
+
+    def test_what_the_source_has_not_goes(self, source: SourceTree, keeper: Writer | None, there: bytes) -> None:
+        if keeper is None:
+            return
+        os.setxattr(there, "system.posix_acl_default", DEFAULT)
+        os.setxattr(there, "user.own", b"1")
+        put_entry = a_file(b"file", 1, 0o640)._replace(xattrs=b"")
+        keeper.begin(put_entry)
+        keeper.write(b"x")
+        keeper.finish(put_entry)
+        assert problems(keeper) == {}
+        assert attributes_of(there + b"/file") == ()
+        assert stat.S_IMODE(os.stat(there + b"/file").st_mode) == 0o640
+        assert keeper.settle([a_folder(b"", 0o750)._replace(xattrs=b"")])[0].problem is None
+        assert attributes_of(there) == ()
+
+    def test_what_is_not_asked_for_is_left_alone(self, target: TargetTree, there: bytes) -> None:
+        os.setxattr(there, "user.own", b"1")
+        writer = target.writer(KEEP)
+        assert writer.settle([a_folder(b"")._replace(xattrs=b"")])[0].problem is None
+        writer.close()
+        assert attributes_of(there) == (("user.own", b"1"),)
+
+    def test_attributes_that_nobody_could_read_fail_the_item(self, keeper: Writer | None, there: bytes) -> None:
+        if keeper is None:
+            return
+        put(keeper, b"file")
+        assert "cannot be read" in problems(keeper)[b"file"]
+        assert "cannot be read" in (keeper.settle([a_folder(b"folder")])[0].problem or "")
+        assert names_in(there) == {b"folder"}
+
+    def test_an_attribute_that_the_file_system_does_not_take_fails_the_item(
+        self, keeper: Writer | None, there: bytes
+    ) -> None:
+        if keeper is None:
+            return
+        entry = a_file(b"file")._replace(xattrs=packed({b"user." + b"n" * 300: b""}))
+        keeper.begin(entry)
+        keeper.finish(entry)
+        assert problems(keeper)[b"file"].startswith("its attribute user.nnn")
+        assert names_in(there) == set()
+
+    @pytest.mark.root
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root has attributes of links, and of the system's")
+    def test_attributes_that_only_root_may_set(
+        self, source: SourceTree, target: TargetTree, here: bytes, there: bytes
+    ) -> None:
+        if target.abilities.lane == "sftp":
+            return
+        capability = struct.pack("<5I", 0x02000000, 1 << 10, 0, 0, 0)  # may bind low ports
+        for name in (b"/one", b"/two"):
+            write_file(here + name, mode=0o755)
+            os.setxattr(here + name, "security.capability", capability)
+            os.setxattr(here + name, "trusted.a", b"1")
+        os.symlink(b"one", here + b"/link")
+        os.setxattr(here + b"/link", "trusted.of a link", b"2", follow_symlinks=False)
+        for words, wanted in (
+            ({"xattrs", "setid"}, {"security.capability", "trusted.a"}),
+            ({"xattrs"}, {"trusted.a"}),
+            ({"setid"}, {"security.capability"}),
+        ):
+            writer = target.writer(KEEP | {"owner"} | words)
+            move(source, writer)
+            writer.close()
+            assert {name for name, _ in attributes_of(there + b"/one")} == wanted
+            assert [name for name, _ in attributes_of(there + b"/link")] == ["trusted.of a link"] * ("xattrs" in words)
+
+    @pytest.mark.root
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+    def test_a_file_system_without_attributes_is_told_in_advance(
+        self, endpoint: Endpoint, source: SourceTree, here: bytes, there: bytes
+    ) -> None:
+        build_attributes(here)
+        os.mkdir(there)
+        subprocess.run([b"mount", b"-t", b"ramfs", b"none", there], check=True)
+        try:
+            for root in (there, there + b"/not made yet"):
+                tree = endpoint.target(root, KEY)
+                assert not tree.abilities.keeps & {"xattrs", "acls"}
+                tree.make_root()
+                with pytest.raises(Refused, match="cannot keep"):
+                    tree.writer(KEEP | {"xattrs"})
+                writer = tree.writer(KEEP)
+                move(source, writer)
+                writer.close()
+                tree.close()
+        finally:
+            subprocess.run([b"umount", b"--lazy", there], check=True)
+
+    def test_a_name_is_linked_to_nothing_but_the_copy(self, keeper: Writer | None, here: bytes, there: bytes) -> None:
+        if keeper is None:
+            return
+        write_file(here + b"outside", b"12345")
+        os.symlink(here + b"outside", there + b"/link")
+        os.mkdir(there + b"/folder")
+        os.symlink(os.path.dirname(here), there + b"/way out")
+        write_file(there + b"/other size", b"1234")
+        write_file(there + b"/file", b"12345")
+        for first in (b"link", b"folder", b"missing", b"way out/sourceoutside", b"other size"):
+            keeper.hard_link(a_file(b"to " + first.replace(b"/", b" "), 5), first)
+        keeper.hard_link(a_file(b"folder", 5), b"file")
+        assert len(problems(keeper)) == 6
+        assert names_in(there) == {b"link", b"folder", b"way out", b"other size", b"file"}
+        assert os.stat(here + b"outside").st_nlink == 1
+        keeper.hard_link(a_file(b"link", 5), b"file")
+        keeper.hard_link(a_file(b"new/folder/again", 5), b"file")
+        assert problems(keeper) == {}
+        assert os.path.samefile(there + b"/link", there + b"/file")
+        assert os.path.samefile(there + b"/new/folder/again", there + b"/file")
 
 
 class TestRemove:

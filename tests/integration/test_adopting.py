@@ -11,7 +11,7 @@ import pytest
 
 from migrator.domain.entries import Class
 from migrator.steps.seed import adopt
-from tests.support.crossings import Ferry, ferry
+from tests.support.crossings import KEEP, Ferry, ferry
 from tests.support.moves import flip_a_byte
 from tests.support.trees import build_many, differences, set_folder_times
 
@@ -85,3 +85,20 @@ def test_adopting_twice_changes_nothing(boat: Ferry) -> None:
     assert boat.moved_bytes() == moved
     boat.copy()
     assert inodes(boat.target) == before
+
+
+def test_names_that_are_files_of_their_own_at_the_target_become_one_again(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    build_many(bytes(source), 4)
+    os.link(source / "folder 0000" / "file 000001", source / "another name")
+    set_folder_times(bytes(source))
+    shutil.copytree(source, target)
+    with ferry(tmp_path, source, keep=KEEP | {"hardlinks"}) as boat:
+        before = inodes(target)
+        adopt(boat.crossing())
+        moved = boat.moved_bytes()
+        assert boat.copy().failed == 0
+        assert differences(source, target, everything=True) == []
+        assert boat.moved_bytes() == moved, "nothing is read again for a name"
+        changed = {path for path, inode in inodes(target).items() if before.get(path) != inode}
+        assert len(changed) == 1

@@ -131,7 +131,7 @@ def run(arguments: list[str], environment: Mapping[str, str], expect: int, timeo
     assert outcome.code == expect, str(outcome)
     assert "Traceback" not in outcome.stderr + outcome.stdout, str(outcome)
     if expect not in (0, 12):
-        said = [line.partition(" ")[0] for line in (outcome.stderr + outcome.stdout).splitlines()]
+        said = [line.strip().partition(" ")[0] for line in (outcome.stderr + outcome.stdout).splitlines()]
         is_told = (
             any(line.get("error") or line.get("message") for line in outcome.lines()) if outcome.is_json else False
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from migrator.verification.proof import source_changes, unproven
 from migrator.verification.verifying import Findings, verify
 from tests.support.journals import state
 
-KEEP = frozenset({"mode", "times"})
+KEEP = frozenset({"mode", "times", "holes"})
 
 
 @dataclass
@@ -39,8 +39,10 @@ class Ferry:
     dataset: Dataset
     specs: dict[str, EndpointSpec]
     pool: MoverPool
+    keep: frozenset[str] = KEEP
     stop: Stop = field(default_factory=Stop)
     events: list[Event] = field(default_factory=list)
+    listener: Callable[[Event], None] | None = None  # called with each event, too
 
     def crossing(self) -> Crossing:
         """What a step is given."""
@@ -50,18 +52,24 @@ class Ferry:
             application="portail",
             dataset=dataset,
             manifest=self.journal.manifest(dataset.name),
-            way=Way(dataset.source, dataset.target, key, KEEP),
+            way=Way(dataset.source, dataset.target, key, self.keep),
             filter=Filter(dataset.exclude),
             open_source=lambda: contextlib.closing(ends[dataset.source.endpoint].source(dataset.source.path)),
             open_target=lambda: contextlib.closing(ends[dataset.target.endpoint].target(dataset.target.path, key)),
             pool=self.pool,
-            on_event=self.events.append,
+            on_event=self._hear,
             stop=self.stop,
+            compares=all(end.source(b"/").abilities.hashes for end in ends.values()),
         )
 
     def change(self, **changes: object) -> None:
         """Plan the dataset otherwise."""
         self.dataset = replace(self.dataset, **changes)  # type: ignore[arg-type]
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        if self.listener is not None:
+            self.listener(event)
 
     def copy(self) -> Tallies:
         """One pass while people work."""
@@ -121,7 +129,13 @@ class Ferry:
 
 @contextlib.contextmanager
 def ferry(
-    folder: Path, source: Path, source_spec: EndpointSpec | None = None, *, movers: int = 2, target: Path | None = None
+    folder: Path,
+    source: Path,
+    source_spec: EndpointSpec | None = None,
+    *,
+    movers: int = 2,
+    target: Path | None = None,
+    keep: frozenset[str] = KEEP,
 ) -> Iterator[Ferry]:
     """A dataset from `source` (seen through `source_spec`, else as this machine) to a target below `folder`."""
     target = target or folder / "target"
@@ -132,6 +146,6 @@ def ferry(
     try:
         memory = state(folder)
         with ApplicationJournal.open(memory, "portail") as journal:
-            yield Ferry(memory, journal, source, target, Dataset("files", *places), specs, pool)
+            yield Ferry(memory, journal, source, target, Dataset("files", *places), specs, pool, keep)
     finally:
         pool.shutdown()

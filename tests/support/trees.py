@@ -8,9 +8,10 @@ import os
 import random
 import socket
 import stat
+import struct
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LONG_NAME = b"n" * 255
@@ -164,10 +165,68 @@ class Fact:
     mtime: int
     owner: tuple[int, int] | None
     content: str  # SHA-256 of a file, text of a link
+    attributes: tuple[tuple[str, bytes], ...] = ()  # extended attributes and ACLs, where asked for
+    names: tuple[bytes, ...] = ()  # of the same file, this one included, where asked for
 
 
-def snapshot(root: bytes | Path, *, nanoseconds: bool = True, owners: bool = False) -> dict[bytes, Fact]:
-    """The facts of every entry below and including `root`, by relative path; files are read to their end."""
+def attributes_of(path: bytes) -> tuple[tuple[str, bytes], ...]:
+    """The extended attributes of `path` that are content, and its ACLs, as the kernel shows them."""
+    names = (name for name in os.listxattr(path, follow_symlinks=False) if not name.startswith("security.s"))
+    return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names))
+
+
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    """An ACL as the kernel takes it, from (tag, permissions, id); see linux/posix_acl_xattr.h."""
+    nobody = 0xFFFFFFFF
+    return struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, permissions, who if tag in {2, 8} else nobody) for tag, permissions, who in entries
+    )
+
+
+# Owner, a named user, the group, a named group, the mask, everybody else.
+ACCESS = acl((1, 6, 0), (2, 7, 1234), (4, 4, 0), (8, 5, 4321), (16, 7, 0), (32, 0, 0))
+FOLDER_ACCESS = acl((1, 7, 0), (2, 7, 1234), (4, 5, 0), (8, 5, 4321), (16, 7, 0), (32, 0, 0))
+DEFAULT = acl((1, 7, 0), (2, 5, 1234), (4, 5, 0), (16, 5, 0), (32, 0, 0))
+
+
+def build_attributes(root: bytes) -> None:
+    """Attributes with every kind of name and value, ACLs on files and folders, and files with several names."""
+    odd = "user." + os.fsdecode(b"odd \xff\n name \x1b[31m")
+    for name, attributes in (
+        (b"plain", {}),
+        (b"binary", {"user.binary": bytes(range(256)), "user.empty": b"", odd: b"\0", "user.a": b"1"}),
+        (b"long", {"user.long": b"v" * 3000}),
+        (b"acl", {"system.posix_acl_access": ACCESS, "user.too": b"x"}),
+        (b"folder/inside", {}),  # of a folder that gives its own ACL to what is made in it
+        (b"folder/with its own", {"system.posix_acl_access": ACCESS}),
+    ):
+        write_file(root + b"/attributes/" + name)
+        for attribute, value in attributes.items():
+            os.setxattr(root + b"/attributes/" + name, attribute, value)
+    folder = root + b"/attributes/folder"
+    os.setxattr(folder, "user.of a folder", b"\xff")
+    os.setxattr(folder, "system.posix_acl_access", FOLDER_ACCESS)
+    os.setxattr(folder, "system.posix_acl_default", DEFAULT)
+    os.mkdir(folder + b"/made in it")  # has both ACLs from above
+    os.mkdir(root + b"/attributes/closed")
+    os.setxattr(root + b"/attributes/closed", "user.of a closed folder", b"1")
+    os.chmod(root + b"/attributes/closed", 0o555)
+    write_file(root + b"/linked/here/one", b"one file\n", 0o640)
+    os.makedirs(root + b"/linked/there")
+    for name in (b"here/two", b"there/three", b"zero"):
+        os.link(root + b"/linked/here/one", root + b"/linked/" + name)
+    write_file(root + b"/linked/equal", b"one file\n", 0o640)  # but another one
+    os.setxattr(root + b"/linked/here/one", "user.shared", b"by all names")
+    set_folder_times(root)
+
+
+def snapshot(
+    root: bytes | Path, *, nanoseconds: bool = True, owners: bool = False, everything: bool = False
+) -> dict[bytes, Fact]:
+    """The facts of every entry below and including `root`, by relative path; files are read to their end.
+
+    With `everything` also attributes, ACLs and which names are one file; no path may be too long for the kernel then.
+    """
     root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         facts = {b"": _fact(root_fd, b".", nanoseconds=nanoseconds, owners=owners)}
@@ -180,7 +239,7 @@ def snapshot(root: bytes | Path, *, nanoseconds: bool = True, owners: bool = Fal
                     facts[path] = _fact(folder_fd, name, nanoseconds=nanoseconds, owners=owners)
                     if facts[path].kind == "folder":
                         folders.append(path)
-        return facts
+        return _with_everything(os.fsencode(root), facts) if everything else facts
     finally:
         os.close(root_fd)
 
@@ -193,14 +252,16 @@ def differences(
     owners: bool = False,
     specials: bool = False,
     root: bool = True,
+    everything: bool = False,
 ) -> list[str]:
     """How the tree at `target` differs from the one at `source`, a line each; empty when they are equal.
 
     Compared are kind, mode, modification time (whole seconds unless `nanoseconds`), content and link text. With
-    `specials` FIFOs and the like at the source must exist at the target too; `root` includes the two roots' facts.
+    `specials` FIFOs and the like at the source must exist at the target too; `root` includes the two roots' facts,
+    `everything` attributes, ACLs and which names are one file.
     """
-    wanted = snapshot(source, nanoseconds=nanoseconds, owners=owners)
-    found = snapshot(target, nanoseconds=nanoseconds, owners=owners)
+    wanted = snapshot(source, nanoseconds=nanoseconds, owners=owners, everything=everything)
+    found = snapshot(target, nanoseconds=nanoseconds, owners=owners, everything=everything)
     if not specials:
         wanted = {path: fact for path, fact in wanted.items() if not fact.kind.startswith("special")}
     if not root:
@@ -211,6 +272,24 @@ def differences(
         if wanted[path] != found[path]:
             lines.append(f"differs: {path!r}: {wanted[path]} became {found[path]}")
     return lines
+
+
+def _with_everything(root: bytes, facts: dict[bytes, Fact]) -> dict[bytes, Fact]:
+    names: dict[tuple[int, int], list[bytes]] = {}
+    inodes: dict[bytes, tuple[int, int]] = {}
+    for path, fact in facts.items():
+        found = os.lstat(os.path.join(root, path))
+        inodes[path] = (found.st_dev, found.st_ino)
+        if fact.kind == "file":
+            names.setdefault(inodes[path], []).append(path)
+    return {
+        path: replace(
+            fact,
+            attributes=attributes_of(os.path.join(root, path)),
+            names=tuple(sorted(names.get(inodes[path], []))),
+        )
+        for path, fact in facts.items()
+    }
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from migrator.domain.attributes import packed
 from migrator.domain.entries import Entry, Kind, Unreadable
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.records import Listing, Malformed, take_reasons
@@ -11,9 +12,11 @@ from migrator.endpoints.agent.records import Listing, Malformed, take_reasons
 FILE, FOLDER, LINK = agent.FILE, agent.DIRECTORY, agent.SYMLINK
 
 
-def entry(name: bytes, kind: int = FILE, link: bytes = b"", size: int = 0, mode: int = 0o644) -> bytes:
+def entry(
+    name: bytes, kind: int = FILE, link: bytes = b"", size: int = 0, mode: int = 0o644, attributes: bytes = b"\0" * 4
+) -> bytes:
     facts = agent.FACTS.pack(kind, size, 1, mode, 2, 3, 4, 5, 6, 7, 8)
-    return bytes([agent.ENTRY]) + facts + agent.packed(name) + agent.packed(link)
+    return bytes([agent.ENTRY]) + facts + agent.packed(name) + agent.packed(link) + attributes
 
 
 def folder(path: bytes) -> bytes:
@@ -29,12 +32,18 @@ def test_a_listing_in_several_blocks() -> None:
     unreadable = bytes([agent.UNREADABLE]) + agent.packed(b"a/c") + agent.packed(b"Permission denied")
     second = listing.take(folder(b"") + entry(b"d") + folder(b"a") + entry(b"c", FOLDER) + unreadable)
     assert first == [
-        Entry(b"", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6, 7, 8),
-        Entry(b"a", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6, 7, 8),
-        Entry(b"b", Kind.LINK, 0, 1, 0o644, 2, 3, b"text", 4, 5, 6, 7, 8),
+        Entry(b"", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6, 7, 8, b""),
+        Entry(b"a", Kind.DIRECTORY, 0, 1, 0o644, 2, 3, None, 4, 5, 6, 7, 8, b""),
+        Entry(b"b", Kind.LINK, 0, 1, 0o644, 2, 3, b"text", 4, 5, 6, 7, 8, b""),
     ]
     assert [found.path for found in second] == [b"d", b"a/c", b"a/c"]
     assert second[2] == Unreadable(b"a/c", "Permission denied")
+
+
+def test_attributes_that_arrive_and_those_that_nobody_could_read() -> None:
+    text = packed({b"user.b": b"\0", b"system.posix_acl_default": b""})
+    blocks = ROOT + entry(b"a", attributes=agent.packed(text)) + entry(b"b", attributes=agent.UNSEEN)
+    assert [found.xattrs for found in Listing().take(blocks) if isinstance(found, Entry)] == [b"", text, None]
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"/", b"a\0"])
@@ -61,6 +70,13 @@ def test_names_that_are_none(name: bytes) -> None:
         ROOT + bytes([agent.ENTRY]) + b"short",
         ROOT + bytes([agent.FOLDER]) + agent.U32.pack(1 << 31),
         ROOT + b"\x09",
+        ROOT + entry(b"a", attributes=agent.packed(b"x")),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"security.selinux": b""}))),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"user.b": b""}) + packed({b"user.a": b""}))),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"user.a": b""}) * 2)),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"user.a": b"1"})[:-1])),
+        ROOT + entry(b"a", attributes=agent.packed(packed({b"user.a": bytes(1 << 20)}))),
+        ROOT + entry(b"a", attributes=b""),
     ],
 )
 def test_blocks_that_cannot_be(block: bytes) -> None:

@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from migrator.domain.attributes import packed
 from migrator.domain.entries import Entry, Kind
 from migrator.domain.plan import Location
-from migrator.endpoints.contract import Piece, Problem
+from migrator.endpoints.contract import Digest, Piece, Problem
+from migrator.endpoints.digesting import digests_of
 from migrator.movers.hands import Hands
 from migrator.movers.way import Way
 from migrator.verification.comparing import difference, is_same_time
@@ -46,6 +48,32 @@ def test_only_what_is_to_be_kept_counts(found: Entry, keep: Iterable[str], words
     assert difference(FILE, found, frozenset(keep)) == words
 
 
+HERE = packed({b"user.a": b"1", b"system.posix_acl_access": b"acl", b"security.capability": b"all"})
+
+
+@pytest.mark.parametrize(
+    ("found", "keep", "words"),
+    [
+        (HERE, {"xattrs", "acls", "setid"}, None),
+        (packed({b"user.a": b"2"}), {"xattrs"}, "has another `user.a`"),
+        (packed({b"user.a": b"2"}), {"mode"}, None),
+        (packed({b"user.a": b"1"}), {"xattrs"}, None),
+        (packed({b"user.a": b"1"}), {"acls"}, "lacks `system.posix_acl_access`"),
+        (packed({b"user.a": b"1"}), {"setid"}, "lacks `security.capability`"),
+        (b"", {"xattrs", "acls"}, "lacks `system.posix_acl_access`"),
+        (packed({b"user.a": b"1", b"user.b\x1b": b""}), {"xattrs"}, "has, unlike its source, `user.b\\x1b`"),
+        (None, {"mode", "setid"}, None),
+        (None, {"acls"}, "has extended attributes that cannot be read and compared"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Kind.FILE, Kind.DIRECTORY, Kind.LINK])
+def test_attributes_and_acls_count_where_they_are_kept(
+    kind: Kind, found: bytes | None, keep: Iterable[str], words: str | None
+) -> None:
+    expected = Entry(b"a", kind, 0, 0, 0o644, 1, 1, xattrs=HERE)
+    assert difference(expected, expected._replace(xattrs=found), frozenset(keep)) == words
+
+
 def test_a_link_is_its_text_and_nothing_else() -> None:
     assert difference(LINK, LINK._replace(mode=0, mtime_ns=0), ALL) is None
     assert difference(LINK, LINK._replace(link=b"elsewhere"), ALL) == "points elsewhere"
@@ -63,9 +91,9 @@ class Side:
     def __init__(self, *pieces: Piece) -> None:
         self._pieces = pieces
 
-    def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
+    def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
         paths = {entry.path for entry in wanted}
-        return (piece for piece in self._pieces if piece.entry.path in paths)
+        return digests_of((piece for piece in self._pieces if piece.entry.path in paths), blocks=blocks)
 
 
 class Told:

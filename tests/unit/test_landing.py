@@ -51,6 +51,11 @@ class StrictWriter:
         assert self._open is None
         self._waiting.append(entry.path)
 
+    def hard_link(self, entry: Entry, to: bytes) -> None:
+        assert self._open is None
+        assert to in self.in_place, "what is linked to was committed before"
+        self._waiting.append(entry.path)
+
     def commit(self) -> list[Landed]:
         assert self._open is None, "a commit would throw the open file away"
         group, self._waiting = self._waiting, []

@@ -13,10 +13,11 @@ from migrator.domain.plan import (
     Calendar,
     Cutover,
     Dataset,
+    DnsSwitch,
     EndpointSpec,
-    LaterSwitch,
     Limits,
     Location,
+    NameServer,
     Owner,
     Plan,
     Ssh,
@@ -80,8 +81,17 @@ def test_the_long_example_is_what_it_says() -> None:
     assert portal.soak == dt.timedelta(hours=48)
     assert portal.on_failure == "go_back"
     dns, symlink = portal.switches
-    assert isinstance(dns, LaterSwitch)
-    assert ("servers.1", "10.18.1.53:53") in dns.settings
+    assert dns == DnsSwitch(
+        server=NameServer("10.18.0.53", 53),
+        zone="paris.example",
+        name="eau",
+        type="A",
+        value="10.18.0.7",
+        ttl_seconds=60,
+        key_file=PLANS / "keys/paris.tsig",
+        servers=(NameServer("10.18.0.53", 53), NameServer("10.18.1.53", 53)),
+        timeout_seconds=600.0,
+    )
     assert symlink == SymlinkSwitch("target", b"/srv/current/eau", b"/srv/eau/portail")
     directory = july.application("annuaire")
     assert directory.freeze == Triple(
@@ -178,3 +188,28 @@ def test_relative_paths_are_relative_to_the_plan(tmp_path: Path, monkeypatch: py
     assert ssh.identity_file == tmp_path / "id"
     assert ssh.known_hosts == Path("/home/operator/kh")
     assert plan.owners[0].approvers == (folder / "keys/o",)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "shown"),
+    [
+        ("10.0.0.53", "10.0.0.53", 53, "10.0.0.53:53"),
+        ("ns1.paris.example:5353", "ns1.paris.example", 5353, "ns1.paris.example:5353"),
+        ("[2001:DB8:0::53]:5353", "2001:db8::53", 5353, "[2001:db8::53]:5353"),
+        ("[::1]", "::1", 53, "[::1]:53"),
+        ("2001:db8::53", "2001:db8::53", 53, "[2001:db8::53]:53"),
+    ],
+)
+def test_name_servers_have_an_address_and_a_port(text: str, host: str, port: int, shown: str, tmp_path: Path) -> None:
+    dns = f"{{server: '{text}', zone: Paris.Example., name: Eau, type: A, value: 10.0.0.7, servers: ['{text}']}}"
+    plan = plan_of(
+        tmp_path,
+        "migration: x\nendpoints: {h: {local: true}}\nwaves:\n  - name: w\n    applications:\n"
+        f"      - {{name: a, switch: [dns: {dns}]}}\n",
+    )
+    (switch,) = plan.applications[0].switches
+    assert isinstance(switch, DnsSwitch)
+    assert switch.server == NameServer(host, port)
+    assert str(switch.server) == shown
+    assert switch.servers == (switch.server,), "nobody is asked twice"
+    assert (switch.zone, switch.name, switch.ttl_seconds, switch.timeout_seconds) == ("paris.example", "eau", 60, 120)

@@ -7,13 +7,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from migrator.domain.events import EffectNoted, Event, OnEvent
-from migrator.domain.plan import Application, EndpointSpec, LaterSwitch, Place, SymlinkSwitch, Triple
+from migrator.domain.plan import Application, EndpointSpec, Place, SymlinkSwitch, Triple
 from migrator.endpoints.agent.endpoint import AgentEndpoint
 from migrator.endpoints.agent.here import HereAccess
 from migrator.endpoints.contract import Completed
@@ -21,64 +20,13 @@ from migrator.errors import EndpointUnavailable, Refused
 from migrator.switching import cautious
 from migrator.switching.cautious import put_in_place, take_back
 from migrator.switching.effects import Answer, CommandEffect, Effect, SymlinkEffect, effects_of, freeze_effect
+from tests.support.effects import Memory, PowerCut, ignore
 
 Move = Callable[[Effect, cautious.Memory, OnEvent], None]
 
 
-class PowerCut(BaseException):
-    """Stands for the end of the process at this instruction."""
-
-
 def here() -> AgentEndpoint:
     return AgentEndpoint(EndpointSpec("here"), HereAccess())
-
-
-@dataclass
-class Record:
-    id: int
-    verb: str
-    answer: str | None = None
-
-
-class Memory:
-    """A journal in memory; `cut_after` ends the process after so many writes."""
-
-    def __init__(self) -> None:
-        self.effects: list[tuple[str, Record]] = []
-        self.marks: dict[str, str] = {}
-        self.cut_after: int | None = None
-
-    def _written(self) -> None:
-        if self.cut_after is not None:
-            self.cut_after -= 1
-            if self.cut_after <= 0:
-                self.cut_after = None
-                raise PowerCut
-
-    def intend(self, effect: str, verb: str) -> int:
-        self.effects.append((effect, Record(len(self.effects), verb)))
-        self._written()
-        return len(self.effects) - 1
-
-    def confirm(self, effect_id: int, answer: str) -> None:
-        self.effects[effect_id][1].answer = answer
-        self._written()
-
-    def last_effect(self, effect: str) -> Record | None:
-        return next((record for name, record in reversed(self.effects) if name == effect), None)
-
-    def mark(self, name: str, value: str | None) -> None:
-        if value is None:
-            self.marks.pop(name, None)
-        else:
-            self.marks[name] = value
-        self._written()
-
-    def marked(self, name: str) -> str | None:
-        return self.marks.get(name)
-
-    def history(self) -> list[tuple[str, str | None]]:
-        return [(record.verb, record.answer) for _, record in self.effects]
 
 
 class Flag:
@@ -101,10 +49,6 @@ class Flag:
 
     def ran(self) -> list[str]:
         return self.log.read_text().split() if self.log.exists() else []
-
-
-def ignore(event: Event) -> None:
-    pass
 
 
 def test_apply_is_framed_by_two_probes_and_recorded(tmp_path: Path) -> None:
@@ -328,14 +272,6 @@ def test_effects_come_in_the_order_of_the_plan_each_at_its_place() -> None:
     assert freeze is not None
     assert (freeze.application, freeze.name) == ("portal", "freeze")
     assert freeze_effect(application(), place) is None
-
-
-def test_a_switch_of_a_later_version_is_refused() -> None:
-    def place(which: Place) -> AgentEndpoint:
-        raise AssertionError(which)
-
-    with pytest.raises(Refused, match="`dns`, which is not carried out yet"):
-        effects_of(application(switches=(LaterSwitch("dns", ()),)), place)
 
 
 class StuckEndpoint(AgentEndpoint):

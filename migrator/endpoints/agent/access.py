@@ -13,7 +13,7 @@ from migrator.endpoints.contract import Abilities, Completed
 from migrator.endpoints.ssh.channel import Connector
 from migrator.endpoints.ssh.connecting import open_session
 
-KEPT_BY_AGENT = frozenset({"mode", "times", "owner", "setid"})
+KEPT_BY_AGENT = frozenset({"mode", "times", "owner", "setid", "hardlinks", "xattrs", "acls", "holes"})
 
 
 class Access(Protocol):

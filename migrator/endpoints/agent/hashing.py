@@ -10,7 +10,7 @@ from migrator.domain.entries import Entry, Kind
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Answer, Conversation
 from migrator.endpoints.agent.reading import PROBLEMS
-from migrator.endpoints.agent.records import Malformed, shown, take_entry, take_text
+from migrator.endpoints.agent.records import Malformed, shown, take_attributes, take_entry, take_text
 from migrator.endpoints.contract import Digest
 from migrator.endpoints.faults import check_path
 
@@ -96,10 +96,10 @@ class Hashing:
         if verdict != agent.HASHED:
             raise Malformed(f"a verdict of kind {verdict}")
         found = take_entry(body, at + 1, entry.path)
-        at += 1 + agent.FACTS.size
+        xattrs, at = take_attributes(body, at + 1 + agent.FACTS.size)
         sha256 = body[at : at + _DIGEST_BYTES]
         joined, at = take_text(body, at + _DIGEST_BYTES, agent.LARGEST_FRAME)
         if found.kind is not Kind.FILE or len(sha256) != _DIGEST_BYTES or len(joined) % _DIGEST_BYTES:
             raise Malformed("a digest that cannot be one")
         blocks = tuple(joined[start : start + _DIGEST_BYTES] for start in range(0, len(joined), _DIGEST_BYTES))
-        return Digest(entry, found.size, found, sha256, blocks), at
+        return Digest(entry, found.size, found._replace(xattrs=xattrs), sha256, blocks), at

@@ -21,7 +21,9 @@ import re
 import stat
 import struct
 import sys
+import time
 from collections import OrderedDict, deque
+from itertools import chain, islice
 
 MAGIC = b"\nmigrator-agent "
 PROTOCOL = 1
@@ -34,23 +36,30 @@ HASH_BLOCK = 1 << 20
 PROGRESS_BYTES = 64 << 20
 SMALLEST_HOLE = 64 << 10
 MOST_EXTENTS = 100000
+FINGERPRINT_BYTES = 16
+MOST_FINGERPRINTED = 20000  # entries of one folder, since all of them are held until its fingerprint is known
+STILL_NS = 2 * 10**9  # what was changed later may change again within one tick of the file system's clock
+LOOKS_PER_ENTRY = 20  # so many names that are only looked at take the time of one that is told
 
 OK, FAILED, DISK_FAULT = 0, 1, 2
-(CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT) = range(1, 8)
-(WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK) = range(20, 31)
-(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK) = range(40, 46)
+(CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT, SCAN_KNOWN) = range(1, 9)
+(WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK, HARD_LINK) = range(20, 32)
+(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT) = range(40, 47)
 (PART_OPEN, PART_EXTENTS, PART_READ, PART_HASH, PART_CHECK) = range(50, 55)
 (LARGE, LARGE_WRITE, LARGE_COPY, LARGE_HASH, LARGE_HASH_OLD, LARGE_SYNC, LARGE_FINISH, LARGE_DISCARD) = range(60, 68)
 (DIGEST, DIGEST_PUT, DIGEST_NEXT) = range(70, 73)
 
 FILE, DIRECTORY, SYMLINK, SPECIAL = 0, 1, 2, 3
-FOLDER, ENTRY, UNREADABLE = 0, 1, 2  # records of a scan
+FOLDER, ENTRY, UNREADABLE, LISTED, SAME = 0, 1, 2, 3, 4  # records of a scan
 PART, WHOLE, CHANGED, VANISHED, BROKEN = 0, 1, 2, 3, 4  # records of a reading
 PROGRESS, HASHED = 5, 6  # records of a hashing, beside these
 
 # kind, size, mtime, mode, uid, gid, ctime, inode, links, device, allocated; times in ns
 EXTENT = struct.Struct(">QQ")  # offset, length
 FACTS = struct.Struct(">BQqIIIqQIQQ")
+# mode, size, mtime, ctime, uid, gid, inode, links, length of the name and of the link text; both follow
+COVERED = struct.Struct(">IqqqIIQQQII")
+SAME_FACTS = struct.Struct(">16sQQQ")  # fingerprint, entries, bytes of the files, folders among the entries
 U32 = struct.Struct(">I")
 REQUEST = struct.Struct(">IBI")
 ANSWER = struct.Struct(">IB")
@@ -60,6 +69,9 @@ LIST_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 ROOT_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+ACCESS_ACL, DEFAULT_ACL, CAPABILITY = "system.posix_acl_access", "system.posix_acl_default", "security.capability"
+ATTRIBUTES_BYTES = 1 << 20  # of all attributes of one entry; the kernel takes 64 KiB for one
+UNSEEN = b"\xff\xff\xff\xff"  # in place of attributes that cannot be read, or are too much
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DISK_FAULTS = FULL + (errno.EROFS, errno.EIO)
 NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -104,6 +116,13 @@ class Body:
         number: int = struct.unpack_from(">Q", self.data, self.at)[0]
         self.at += 8
         return number
+
+    def attributes(self):
+        """Extended attributes, or None in place of those that nobody could read."""
+        if self.data.startswith(UNSEEN, self.at):
+            self.at += len(UNSEEN)
+            return None
+        return self.text()
 
     def facts(self):
         found = FACTS.unpack_from(self.data, self.at)
@@ -180,6 +199,76 @@ def check_path(path):
 def through(fd):
     """A path that is the very file behind an O_PATH descriptor, for the calls that do not take one."""
     return b"/proc/self/fd/%d" % fd
+
+
+# Extended attributes and ACLs. As a text: length and name, length and value of each, by name; nothing for none.
+
+
+def is_carried(name):
+    """Whether an attribute is content of its entry's; the others belong to the machine, as security.selinux does."""
+    return name.startswith(("user.", "trusted.")) or name in (ACCESS_ACL, DEFAULT_ACL, CAPABILITY)
+
+
+def attributes_of(place, follows=True):
+    """The attributes of a path or descriptor as one text; None where they cannot be read, or are too much."""
+    try:
+        names = os.listxattr(place, follow_symlinks=follows)
+        return values_of(place, names, follows) if names else b""
+    except OSError as error:
+        if error.errno in (errno.ENOTSUP, errno.ENOSYS):
+            return b""
+        if error.errno in (errno.EACCES, errno.EPERM, errno.E2BIG, errno.ERANGE):
+            return None
+        raise
+
+
+def values_of(place, names, follows):
+    found = bytearray()
+    for name, key in sorted((os.fsencode(name), name) for name in names if is_carried(name)):
+        try:
+            value = os.getxattr(place, key, follow_symlinks=follows)
+        except OSError as error:
+            if error.errno == errno.ENODATA:  # removed meanwhile
+                continue
+            raise
+        found += packed(name) + packed(value)
+        if len(found) > ATTRIBUTES_BYTES:
+            return None
+    return bytes(found)
+
+
+def each_attribute(text):
+    """Names, as the system's calls want them, and values."""
+    body = Body(text)
+    found = {}
+    while not body.is_over:
+        name = os.fsdecode(body.text())
+        found[name] = body.text()
+    return found
+
+
+def packed_attributes(text):
+    return UNSEEN if text is None else packed(text)
+
+
+def in_folder(folder_fd, name):
+    """A path that is `name` in an open folder, for the calls that do not take the folder's descriptor."""
+    return b"/proc/self/fd/%d/%s" % (folder_fd, name)
+
+
+def attributes_kept(root):
+    """Two flags: whether the file system at `root`, or where it will be made, has attributes, and ACLs."""
+    place = root if os.path.lexists(root) else os.path.dirname(root) or b"/"
+    return bytes(bytearray([has_attribute(place, "user.migrator"), has_attribute(place, ACCESS_ACL)]))
+
+
+def has_attribute(place, name):
+    """Whether there could be one of that name: the kernel tells what is not there from what cannot be."""
+    try:
+        os.getxattr(place, name)
+    except OSError as error:
+        return error.errno not in (errno.ENOTSUP, errno.ENOSYS)
+    return True
 
 
 # Folders beneath a root: openat2 where the kernel and the sandbox have it, else component by component.
@@ -315,7 +404,14 @@ class Scan:
 
     def __init__(self, root):
         self._folders = Folders(root)
+        self._fingerprints = None
         self._blocks = self._walk()
+
+    def recognise(self, basis, known):
+        """From now on tell fingerprints, and nothing else of folders whose fingerprint is known."""
+        if self._fingerprints is None:
+            self._fingerprints = Fingerprints(basis)
+        self._fingerprints.add(known)
 
     def next(self):
         """A flag that says whether this is the end, and the records of the next block."""
@@ -327,56 +423,163 @@ class Scan:
         self._folders.close()
 
     def _walk(self):
-        out = bytearray()
         fd = self._folders.resolve(b"", LIST_FLAGS)
-        out += b"%c%s%s%s" % (ENTRY, facts_of(os.stat(fd)), packed(b""), packed(b""))
+        block = Block(entry_record(b"", os.stat(fd), b"", attributes_of(fd)))
         to_list = [b""]
-        count = 1
         while to_list:
             path = to_list.pop()
-            prefix = path + b"/" if path else b""
             try:
                 if fd is None:
                     fd = self._folders.resolve(path, LIST_FLAGS)
-                out += b"%c%s" % (FOLDER, packed(path))
                 with listing_of(fd) as listing:
-                    for found in listing:
-                        name = os.fsencode(found.name)
-                        record = self._record(fd, name, found)
-                        if record is None:
-                            continue
-                        out += record
-                        count += 1
-                        if record[1] == DIRECTORY:
-                            to_list.append(prefix + name)
-                        if count >= BLOCK_ENTRIES or len(out) >= BLOCK_BYTES:
-                            yield bytes(out)
-                            out = bytearray(b"%c%s" % (FOLDER, packed(path)))
-                            count = 0
+                    for is_full in self._folder(fd, path, looks_at(fd, listing), block, to_list):
+                        if is_full:
+                            yield block.take()
             except OSError as error:
                 if path == b"":
                     raise
                 if error.errno != errno.ENOENT:  # a folder that is gone has no content that could be unknown
-                    out += b"%c%s%s" % (UNREADABLE, packed(path), packed(sentence(error)))
+                    block.add(b"%c%s%s" % (UNREADABLE, packed(path), packed(sentence(error))))
             finally:
                 if fd is not None:
                     os.close(fd)
                 fd = None
-        if out:
-            yield bytes(out)
+        if block:
+            yield block.take()
 
-    @staticmethod
-    def _record(fd, name, found):
+    def _folder(self, fd, path, looks, block, to_list):
+        """Put what is to be told of a folder into the block, its subfolders on the list; yield when it is full."""
+        few = []
+        fingerprint = None
+        if self._fingerprints is not None:
+            now_ns = int(time.time() * 10**9)
+            few = list(islice(looks, MOST_FINGERPRINTED + 1))
+            if len(few) <= MOST_FINGERPRINTED:
+                fingerprint = self._fingerprints.of(path, few, now_ns - STILL_NS)
+        prefix = path + b"/" if path else b""
+        if fingerprint is not None and self._fingerprints.knows(fingerprint):
+            below = [prefix + name for name, facts, _ in few if stat.S_ISDIR(facts.st_mode)]
+            size = sum(facts.st_size for _, facts, _ in few if stat.S_ISREG(facts.st_mode))
+            to_list += below
+            same = SAME_FACTS.pack(fingerprint, len(few), size, len(below))
+            yield block.add(b"%c%s%s" % (SAME, packed(path), same), len(few) // LOOKS_PER_ENTRY)
+            return
+        head = b"%c%s" % (FOLDER, packed(path))
+        block.add(head)
+        place = in_folder(fd, b"")
+        for name, facts, link in chain(few, looks):
+            try:
+                attributes = attributes_of(place + name, follows=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(facts.st_mode):
+                to_list.append(prefix + name)
+            if block.add(entry_record(name, facts, link, attributes), 1):
+                yield True
+                block.add(head)
+        if fingerprint is not None:
+            block.add(b"%c%s%s" % (LISTED, packed(path), fingerprint))
+
+
+class Block:
+    """Records on their way to becoming one answer."""
+
+    def __init__(self, first=b""):
+        self._records = bytearray(first)
+        self._weight = 0
+
+    def __bool__(self):
+        return bool(self._records)
+
+    def add(self, record, weight=0):
+        """Whether the block is full now; its weight stands for the time that it took."""
+        self._records += record
+        self._weight += weight
+        return self._weight >= BLOCK_ENTRIES or len(self._records) >= BLOCK_BYTES
+
+    def take(self):
+        taken = bytes(self._records)
+        self._records = bytearray()
+        self._weight = 0
+        return taken
+
+
+def looks_at(fd, listing):
+    """Name, facts and link text of each entry of an open folder."""
+    is_link = stat.S_ISLNK
+    for found in listing:
+        name = os.fsencode(found.name)
         try:
-            if found.is_symlink():
+            facts, link = found.stat(follow_symlinks=False), b""
+            if is_link(facts.st_mode):
                 facts, link = look_at(fd, name)
-            else:
-                facts, link = os.stat(name, dir_fd=fd, follow_symlinks=False), b""
-                if stat.S_ISLNK(facts.st_mode):
-                    facts, link = look_at(fd, name)
         except FileNotFoundError:
-            return None
-        return b"%c%s%s%s" % (ENTRY, facts_of(facts), packed(name), packed(link))
+            continue
+        yield name, facts, link
+
+
+def entry_record(name, facts, link, attributes):
+    texts = (packed(name), packed(link), packed_attributes(attributes))
+    return b"%c%s%s%s%s" % ((ENTRY, facts_of(facts)) + texts)
+
+
+class Fingerprints:
+    """Fingerprints of folders: those that the client knows, and how one is taken.
+
+    A fingerprint is a keyed BLAKE2b over the folder's path and all that is seen of what is directly in it.
+    """
+
+    def __init__(self, basis):
+        self._basis = basis
+        self._known = bytearray()
+
+    def add(self, known):
+        """Take some more, in ascending order over all calls."""
+        self._known += known
+
+    def knows(self, fingerprint):
+        known, size = self._known, FINGERPRINT_BYTES
+        low, high = 0, len(known) // size
+        while low < high:
+            middle = (low + high) // 2
+            if known[middle * size : (middle + 1) * size] < fingerprint:
+                low = middle + 1
+            else:
+                high = middle
+        return known[low * size : (low + 1) * size] == fingerprint
+
+    def of(self, path, looks, still_since_ns):
+        """The fingerprint of a folder; None where an entry is too young for it, or so special that it is always told.
+
+        Whoever sets an extended attribute moves ctime, which is covered.
+        """
+        pack = COVERED.pack
+        lines = []
+        for name, facts, link in looks:
+            mode, ctime = facts.st_mode, facts.st_ctime_ns
+            if ctime > still_since_ns or kind_of(mode) == SPECIAL:
+                return None
+            lines.append(
+                pack(
+                    mode,
+                    facts.st_size,
+                    facts.st_mtime_ns,
+                    ctime,
+                    facts.st_uid,
+                    facts.st_gid,
+                    facts.st_dev,
+                    facts.st_ino,
+                    facts.st_nlink,
+                    len(name),
+                    len(link),
+                )
+                + name
+                + link
+            )
+        lines.sort()
+        digest = hashlib.blake2b(packed(path), digest_size=FINGERPRINT_BYTES, key=self._basis)
+        digest.update(b"".join(lines))
+        return digest.digest()
 
 
 class listing_of:
@@ -463,7 +666,7 @@ class Reading:
             data = self._last(fd, size - delivered)
             has_more = len(data) > size - delivered
             data = data[: size - delivered]
-            yield self._verdict(folder_fd, name, before, delivered + len(data), has_more), data
+            yield self._verdict(fd, folder_fd, name, before, delivered + len(data), has_more), data
         except OSError as error:
             yield ended(BROKEN, sentence(error)), b""
         finally:
@@ -483,7 +686,8 @@ class Reading:
         return data
 
     @staticmethod
-    def _verdict(folder_fd, name, before, delivered, has_more):
+    def _verdict(fd, folder_fd, name, before, delivered, has_more):
+        attributes = attributes_of(fd)  # before the last look, whose ctime says that they, too, are still the same
         try:
             after = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -494,7 +698,7 @@ class Reading:
             return ended(BROKEN, b"short read %d of %d" % (delivered, after.st_size))
         if has_more:
             return ended(BROKEN, b"more to read than its size of %d" % after.st_size)
-        return b"%c%s" % (WHOLE, facts_of(after))
+        return b"%c%s%s" % (WHOLE, facts_of(after), packed_attributes(attributes))
 
     def _folder(self, path):
         if path != self._folder_path or self._files_left == 0:
@@ -540,6 +744,7 @@ class Part:
 
     def check(self):
         """The verdict on all that was read since the opening, as a record of a reading without content."""
+        attributes = attributes_of(self._fd)  # before the last look, whose ctime says that they are still the same
         try:
             now = os.fstat(self._fd)
             there = os.stat(self._name, dir_fd=self._folder_fd, follow_symlinks=False)
@@ -547,7 +752,7 @@ class Part:
             return ended(CHANGED, b"it was removed while it was read")
         if identity(now) != identity(self._before) or identity(there) != identity(self._before):
             return ended(CHANGED, b"it changed while it was read")
-        return b"%c%s" % (WHOLE, facts_of(there))
+        return b"%c%s%s" % (WHOLE, facts_of(there), packed_attributes(attributes))
 
     def close(self):
         if self._fd >= 0:
@@ -755,6 +960,7 @@ class Temp:
         self.fd = -1
         self.written = 0
         self.is_synced = False
+        self.is_hard_link = False
         self.problem = None
 
     def close(self):
@@ -766,8 +972,9 @@ class Temp:
 class Writer:
     """Writes below one root; each item's problem waits for the answer to COMMIT, a fault of the disk ends it."""
 
-    def __init__(self, root, owner, mode, times, mask):
+    def __init__(self, root, owner, mode, times, mask, attributes):
         self._keeps_owner, self._keeps_mode, self._keeps_times, self._mask = owner, mode, times, mask
+        self._attributes = attributes
         self._systems = FileSystems()
         self._folders = Folders(root)
         self._systems.watch(self._folders.root)
@@ -791,23 +998,32 @@ class Writer:
             return
         self._guarded(temp, lambda: write_all(temp, data))
 
-    def finish(self, facts):
+    def finish(self, facts, attributes):
         self._check()
         temp, self._current = self._current, None
         self._group.append(temp)
         if temp.problem is None:
-            self._guarded(temp, lambda: self._complete(temp, facts))
+            self._guarded(temp, lambda: self._complete(temp, facts, attributes))
 
     def abandon(self):
         temp, self._current = self._current, None
         if temp is not None:
             self._discard(temp)
 
-    def link(self, path, temp_name, text, facts):
+    def link(self, path, temp_name, text, facts, attributes):
         self._check()
         temp = Temp(path, temp_name)
         self._group.append(temp)
-        self._guarded(temp, lambda: self._create_link(temp, text, facts))
+        self._guarded(temp, lambda: self._create_link(temp, text, facts, attributes))
+
+    def hard_link(self, path, temp_name, to, facts):
+        """Another name for the file of ours that stands at `to`."""
+        self._check()
+        check_path(to)
+        temp = Temp(path, temp_name)
+        temp.is_hard_link = True
+        self._group.append(temp)
+        self._guarded(temp, lambda: self._create_hard_link(temp, to, facts[1]))
 
     def commit(self):
         """Sync the data, rename, sync the folders; a problem an item, empty where there is none."""
@@ -846,37 +1062,56 @@ class Writer:
 
         self._within(temp.folder, create)
 
-    def _create_link(self, temp, text, facts):
+    def _create_link(self, temp, text, facts, attributes):
         def create(folder):
             self._systems.watch(folder)
             temp.device = folder[1]
             os.symlink(text, temp.temp_name, dir_fd=folder[0])
             if self._keeps_owner:
                 os.chown(temp.temp_name, facts[4], facts[5], dir_fd=folder[0], follow_symlinks=False)
+            self._attributes.begin(in_folder(folder[0], temp.temp_name), attributes, follows=False)
             if self._keeps_times:
                 os.utime(temp.temp_name, ns=(facts[2], facts[2]), dir_fd=folder[0], follow_symlinks=False)
 
         self._within(temp.folder, create)
         temp.is_synced = True  # its text lies in the inode, which the sync of its folder brings along
 
-    def _complete(self, temp, facts):
+    def _create_hard_link(self, temp, to, size):
+        first_path, _, first_name = to.rpartition(b"/")
+
+        def create(folder):
+            self._systems.watch(folder)
+            temp.device = folder[1]
+            first = self._reach(first_path, makes_missing=False)
+            found = os.stat(first_name, dir_fd=first[0], follow_symlinks=False)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+                raise OSError(errno.ESTALE, "what stands at its first name is not the copy")
+            fds = {"src_dir_fd": first[0], "dst_dir_fd": folder[0]}
+            os.link(first_name, temp.temp_name, follow_symlinks=False, **fds)
+
+        self._within(temp.folder, create)
+        temp.is_synced = True  # its bytes are those of its first name
+
+    def _complete(self, temp, facts, attributes):
         size = facts[1]
         if temp.written != size:
             raise OSError(errno.EINVAL, "%d bytes came of %d" % (temp.written, size))
-        self._dress(temp.fd, facts)
+        self._dress(temp.fd, facts, attributes)
         if not self._systems.watches(temp.device):
             os.fsync(temp.fd)
             temp.is_synced = True
         if temp.is_synced or len(self._group) > FEW:
             temp.close()
 
-    def _dress(self, fd, facts):
-        """Owner, mode and times of an open file."""
+    def _dress(self, fd, facts, attributes):
+        """Owner, mode, attributes and times of an open file."""
         mtime, mode, uid, gid = facts[2:6]
         if self._keeps_owner:  # first, since a change of owner clears setuid and setgid
             os.fchown(fd, uid, gid)
+        acls = self._attributes.begin(fd, attributes)
         if self._keeps_mode:
             os.fchmod(fd, mode & self._mask)
+        set_all(fd, acls)
         if self._keeps_times:
             os.utime(fd, ns=(mtime, mtime))
 
@@ -946,7 +1181,7 @@ class Writer:
 
     # Folders, and what is removed
 
-    def settle(self, path, facts):
+    def settle(self, path, facts, attributes):
         _, _, mtime, mode, uid, gid = facts[:6]
         self._folders.forget(path)  # what the path leads to now is settled, not what it led to once
         folder = self._reach(path)
@@ -955,14 +1190,21 @@ class Writer:
         found = os.stat(fd)
         if self._keeps_owner and (found.st_uid, found.st_gid) != (uid, gid):
             os.chown(through(fd), uid, gid)
-            found = os.stat(fd)
+        try:
+            acls = self._attributes.begin(through(fd), attributes)
+        except PermissionError:  # attributes of the user's are set by who may write the folder, not by its owner
+            if not open_up(fd):
+                raise
+            acls = self._attributes.begin(through(fd), attributes)
+        found = os.stat(fd)
         if self._keeps_mode and found.st_mode & 0o7777 != mode & self._mask:
             os.chmod(through(fd), mode & self._mask)
+        set_all(through(fd), acls)
         if self._keeps_times and found.st_mtime_ns != mtime:
             os.utime(through(fd), ns=(mtime, mtime))
         self._touched[path] = device
 
-    def remove(self, path, facts):
+    def remove(self, path, facts, _):
         check_path(path)
         folder_path, _, name = path.rpartition(b"/")
 
@@ -985,7 +1227,7 @@ class Writer:
         except FileNotFoundError:
             pass  # what is gone already counts as removed
 
-    def unlink(self, path, _):
+    def unlink(self, path, *_):
         """Remove a temp file that an earlier run left."""
         folder_path, _, name = path.rpartition(b"/")
         try:
@@ -999,9 +1241,9 @@ class Writer:
         outcomes = []
         while not body.is_over:
             facts = body.facts()
-            path = body.text()
+            path, attributes = body.text(), body.attributes()
             try:
-                act(path, facts)
+                act(path, facts, attributes)
             except OSError as error:
                 if error.errno in DISK_FAULTS:
                     raise self._given_up(error)
@@ -1101,6 +1343,8 @@ class LargeWriter(Writer):
             if self.is_new or os.fstat(self._large.fd).st_size != size:
                 allocate(self._large.fd, size, is_sparse)
         except OSError as error:
+            if self.is_new:
+                self.discard()
             self._let_go()
             if error.errno in DISK_FAULTS:
                 raise Fault(error)
@@ -1117,12 +1361,11 @@ class LargeWriter(Writer):
         """Take over what the file has that stands there now."""
         old_fd = self._old()
         while length:
-            data = read_at(old_fd, offset, min(length, HASH_BLOCK))
-            if not data:
+            copied = self._on_disk(lambda: copy_range(old_fd, self._large.fd, offset, min(length, HASH_BLOCK)))
+            if not copied:
                 raise OSError(errno.ESTALE, "the old version is shorter than it was")
-            self.write(offset, data)
-            offset += len(data)
-            length -= len(data)
+            offset += copied
+            length -= copied
 
     def hash(self, offset, length):
         return block_digests(self._large.fd, offset, length)
@@ -1137,13 +1380,13 @@ class LargeWriter(Writer):
     def sync(self):
         self._on_disk(lambda: os.fdatasync(self._large.fd))
 
-    def finish(self, facts):
+    def finish(self, facts, attributes):
         """Give the file what is kept of the facts, and its name, durably; a reason, empty where all went well."""
         temp = self._large
         try:
             if os.fstat(temp.fd).st_size != facts[1]:
                 raise OSError(errno.EINVAL, "it does not have the size that was announced")
-            self._dress(temp.fd, facts)
+            self._dress(temp.fd, facts, attributes)
             self._on_disk(lambda: os.fsync(temp.fd))
             folder = self._folders.confirm(temp.folder)
             self._within(temp.folder, lambda folder: rename_in(temp, folder))
@@ -1204,6 +1447,17 @@ class LargeWriter(Writer):
         self._systems.close()
 
 
+def copy_range(from_fd, to_fd, offset, length):
+    """Copy within the kernel where it can (Python 3.8, Linux 4.5 or newer); how many bytes, 0 at the end."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(from_fd, to_fd, length, offset, offset)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+    return os.pwrite(to_fd, read_at(from_fd, offset, length), offset)
+
+
 def allocate(fd, size, is_sparse):
     """Give a file its size, and its room on the disk unless it has holes: a disk that is full shows at once."""
     os.ftruncate(fd, size)
@@ -1227,6 +1481,68 @@ def write_all(temp, data):
 
 def rename_in(temp, folder):
     os.rename(temp.temp_name, temp.name, src_dir_fd=folder[0], dst_dir_fd=folder[0])
+    if temp.is_hard_link:  # rename does nothing where both names are the same file already
+        remove_in(folder[0], temp.temp_name)
+
+
+class Attributes:
+    """What a writer does about extended attributes: makes the kept ones equal, and lets the others be."""
+
+    def __init__(self, keeps_attributes, keeps_acls, keeps_setid):
+        self._prefixes = ("user.", "trusted.") if keeps_attributes else ()
+        self._names = ((ACCESS_ACL, DEFAULT_ACL) if keeps_acls else ()) + ((CAPABILITY,) if keeps_setid else ())
+        self._must_be_known = keeps_attributes or keeps_acls
+
+    def begin(self, place, text, follows=True):
+        """Set all but the ACLs, after the owner and before the mode; the ACLs to be set after that.
+
+        A new file may have an ACL from its folder: what is not wanted goes before the mode is set, which would
+        otherwise be taken for the mask of that ACL.
+        """
+        if text is None:
+            if self._must_be_known:
+                raise OSError(errno.EINVAL, "its extended attributes cannot be read, or are more than 1 MiB")
+            return ()
+        if not self._prefixes and not self._names:
+            return ()
+        there = self._there(place, follows)
+        wanted = each_attribute(text) if text else {}
+        if not there and not wanted:
+            return ()
+        changed = [(name, value) for name, value in sorted(wanted.items()) if there.get(name) != value]
+        for name in there:
+            if name not in wanted:
+                how = {"follow_symlinks": follows}
+                told_of(place, follows, name, lambda name=name, how=how: os.removexattr(place, name, **how))
+        set_all(place, [each for each in changed if each[0] not in (ACCESS_ACL, DEFAULT_ACL)], follows)
+        return [(name, wanted[name]) for name in (ACCESS_ACL, DEFAULT_ACL) if name in wanted]
+
+    def _there(self, place, follows):
+        try:
+            names = os.listxattr(place, follow_symlinks=follows)
+        except OSError as error:
+            if error.errno in (errno.ENOTSUP, errno.ENOSYS):
+                return {}
+            raise
+        ours = [name for name in names if name.startswith(self._prefixes) or name in self._names]
+        return {name: os.getxattr(place, name, follow_symlinks=follows) for name in ours}
+
+
+def set_all(place, attributes, follows=True):
+    for name, value in attributes:
+        how = {"follow_symlinks": follows}
+        told_of(place, follows, name, lambda name=name, value=value, how=how: os.setxattr(place, name, value, **how))
+
+
+def told_of(place, follows, name, act):
+    """Do `act`; an error says which attribute it was about."""
+    try:
+        act()
+    except OSError as error:
+        number = error.errno
+        if number == errno.ENOSPC and os.statvfs(place if follows else os.path.dirname(place)).f_bavail:
+            number = errno.E2BIG  # a file system has little room for the attributes of one file: it is not full
+        raise OSError(number, "its attribute %s cannot be set: %s" % (name, os.strerror(number)))
 
 
 def make_in(parent, name):
@@ -1312,6 +1628,7 @@ class Agent:
             CLOSE: self._close,
             STAT: self._stat,
             SCAN: lambda handle, body: self._hold(handle, Scan(body.text())),
+            SCAN_KNOWN: lambda handle, body: self._handles[handle].recognise(body.text(), body.rest()),
             SCAN_NEXT: lambda handle, body: self._handles[handle].next(),
             READ: lambda handle, body: self._hold(handle, Reading(body.text(), bool(body.u8()))),
             READ_PUT: lambda handle, body: self._handles[handle].put(body),
@@ -1320,9 +1637,10 @@ class Agent:
             PUT: self._put,
             BEGIN: lambda handle, body: self._handles[handle].begin(body.text(), body.text()),
             WRITE: lambda handle, body: self._handles[handle].write(body.rest()),
-            FINISH: lambda handle, body: self._handles[handle].finish(body.facts()),
+            FINISH: lambda handle, body: self._handles[handle].finish(body.facts(), body.attributes()),
             ABANDON: lambda handle, body: self._handles[handle].abandon(),
-            LINK: lambda handle, body: self._handles[handle].link(body.text(), body.text(), body.text(), body.facts()),
+            LINK: self._link,
+            HARD_LINK: self._hard_link,
             COMMIT: lambda handle, body: many(self._handles[handle].commit()),
             SETTLE: lambda handle, body: many(self._handles[handle].each(body, self._handles[handle].settle)),
             REMOVE: lambda handle, body: many(self._handles[handle].each(body, self._handles[handle].remove)),
@@ -1338,7 +1656,7 @@ class Agent:
             LARGE_HASH: lambda handle, body: self._handles[handle].hash(body.u64(), body.u32()),
             LARGE_HASH_OLD: lambda handle, body: self._handles[handle].hash_old(body.u64(), body.u32()),
             LARGE_SYNC: lambda handle, body: self._handles[handle].sync(),
-            LARGE_FINISH: lambda handle, body: self._handles[handle].finish(body.facts()),
+            LARGE_FINISH: lambda handle, body: self._handles[handle].finish(body.facts(), body.attributes()),
             LARGE_DISCARD: lambda handle, body: self._handles[handle].discard(),
             DIGEST: lambda handle, body: self._hold(handle, Digesting(body.text(), bool(body.u8()), bool(body.u8()))),
             DIGEST_PUT: lambda handle, body: self._handles[handle].put(body),
@@ -1349,6 +1667,7 @@ class Agent:
             READ_LINK: lambda handle, body: read_link(body.text()),
             POINT_LINK: lambda handle, body: point_link(body.text(), body.text(), body.text()),
             REMOVE_LINK: lambda handle, body: remove_link(body.text()),
+            ATTRIBUTES_KEPT: lambda handle, body: attributes_kept(body.text()),
         }
 
     def answer(self, verb: int, handle: int, data: bytes):
@@ -1397,32 +1716,43 @@ class Agent:
         writer = self._handles[handle]
         facts = body.facts()
         writer.begin(body.text(), body.text())
+        attributes = body.attributes()
         writer.write(body.rest())
-        writer.finish(facts)
+        writer.finish(facts, attributes)
+
+    def _link(self, handle, body):
+        path, temp_name, text, facts = body.text(), body.text(), body.text(), body.facts()
+        self._handles[handle].link(path, temp_name, text, facts, body.attributes())
+
+    def _hard_link(self, handle, body):
+        path, temp_name, to = body.text(), body.text(), body.text()
+        self._handles[handle].hard_link(path, temp_name, to, body.facts())
 
     def _stat(self, _, body):
         root, path = body.text(), body.text()
         try:
             if path == b"":
-                return b"\1" + facts_of(os.stat(root)) + packed(b"")
+                return b"\1" + facts_of(os.stat(root)) + packed(b"") + packed_attributes(attributes_of(root))
             check_path(path)
             folders = Folders(root)
             try:
                 folder_path, _, name = path.rpartition(b"/")
-                found, link = look_at(folders.open(folder_path)[0], name)
+                folder_fd = folders.open(folder_path)[0]
+                found, link = look_at(folder_fd, name)
+                attributes = attributes_of(in_folder(folder_fd, name), follows=False)
             finally:
                 folders.close()
         except OSError as error:
             if error.errno in NOTHING_THERE:
                 return b"\0"
             raise
-        return b"\1" + facts_of(found) + packed(link)
+        return b"\1" + facts_of(found) + packed(link) + packed_attributes(attributes)
 
 
 def kept(body):
-    """Whether owner, mode and times are kept, and which bits of the mode."""
-    owner, mode, times, setid = body.u8(), body.u8(), body.u8(), body.u8()
-    return owner, mode, times, 0o7777 if setid else 0o1777
+    """Whether owner, mode and times are kept, which bits of the mode, and what is done about attributes."""
+    owner, mode, times, setid, attributes, acls = [body.u8() for _ in range(6)]
+    return owner, mode, times, 0o7777 if setid else 0o1777, Attributes(attributes, acls, setid)
 
 
 def many(outcomes):

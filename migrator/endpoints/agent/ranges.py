@@ -12,7 +12,15 @@ from migrator.domain.entries import Entry, display
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Conversation, DiskFault
 from migrator.endpoints.agent.reading import PROBLEMS
-from migrator.endpoints.agent.records import Malformed, facts_of, shown, take_entry, take_text
+from migrator.endpoints.agent.records import (
+    Malformed,
+    attributes_of,
+    facts_of,
+    shown,
+    take_attributes,
+    take_entry,
+    take_text,
+)
 from migrator.endpoints.contract import HASH_BLOCK, Checked, Extent, Landed, Problem, Span
 from migrator.endpoints.faults import check_path, disk_fault, sentence
 
@@ -120,7 +128,9 @@ class AgentRanges:
             return Checked(None, Problem.FAILED, sentence(answer))
         try:
             if answer[0] == agent.WHOLE:
-                return Checked(take_entry(answer, 1, self._entry.path))
+                found = take_entry(answer, 1, self._entry.path)
+                xattrs, _ = take_attributes(answer, 1 + agent.FACTS.size)
+                return Checked(found._replace(xattrs=xattrs))
             reason, _ = take_text(answer, 1)
             return Checked(None, PROBLEMS[answer[0]], shown(reason))
         except (Malformed, struct.error, KeyError, IndexError) as error:
@@ -148,7 +158,8 @@ class AgentLargeWriter:
         self._handle = session.new_handle()
         self._is_closed = False
         self._failed: list[OSError] = []
-        flags = bytes(word in keep for word in ("owner", "mode", "times", "setid"))
+        self._keep = keep
+        flags = bytes(word in keep for word in ("owner", "mode", "times", "setid", "xattrs", "acls"))
         shape = flags + bytes([makes, is_sparse]) + struct.pack(">Q", entry.size)
         names = (agent.packed(root), agent.packed(entry.path), agent.packed(temp_name))
         self.is_new = self._call(agent.LARGE, shape, *names) == b"\1"
@@ -178,7 +189,7 @@ class AgentLargeWriter:
 
     def finish(self, entry: Entry) -> Landed:
         """Set what is kept of `entry`, and give the file its final name, durably."""
-        reason = self._call(agent.LARGE_FINISH, facts_of(entry))
+        reason = self._call(agent.LARGE_FINISH, facts_of(entry), attributes_of(entry, self._keep))
         return Landed(self._path, shown(reason) if reason else None)
 
     def discard(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from migrator.domain.entries import Entry, Kind, display
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Answer, Conversation
-from migrator.endpoints.agent.records import Malformed, shown, take_entry, take_text
+from migrator.endpoints.agent.records import Malformed, shown, take_attributes, take_entry, take_text
 from migrator.endpoints.contract import Piece, Problem
 from migrator.endpoints.faults import check_path
 
@@ -102,8 +102,9 @@ class Reading:
         if verdict != agent.WHOLE:
             raise Malformed(f"a verdict of kind {verdict}")
         found = take_entry(body, at + 1, entry.path)
-        data, at = take_text(body, at + 1 + agent.FACTS.size)
+        xattrs, at = take_attributes(body, at + 1 + agent.FACTS.size)
+        data, at = take_text(body, at)
         delivered, self._delivered = self._delivered + len(data), 0
         if found.kind is not Kind.FILE or found.size != delivered:
             raise Malformed(f"{delivered} bytes of `{display(entry.path)}`, which has {found.size}")
-        return Piece(entry, data, found), at
+        return Piece(entry, data, found._replace(xattrs=xattrs)), at

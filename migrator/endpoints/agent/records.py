@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
+from collections.abc import Sequence
 
-from migrator.domain.entries import Entry, Kind, Unreadable, display
+from migrator.domain import attributes
+from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable, display
 from migrator.endpoints.agent import program as agent
 
 _KINDS = (Kind.FILE, Kind.DIRECTORY, Kind.LINK, Kind.SPECIAL)
@@ -23,6 +26,24 @@ def facts_of(entry: Entry) -> bytes:
     return agent.FACTS.pack(
         _NUMBERS[entry.kind], entry.size, entry.mtime_ns, entry.mode, entry.uid, entry.gid, 0, 0, 0, 0, 0
     )
+
+
+def attributes_of(entry: Entry, keep: frozenset[str]) -> bytes:
+    """The attributes of `entry` that are to be kept, as a target's agent needs them."""
+    return agent.UNSEEN if entry.xattrs is None else agent.packed(attributes.kept(entry.xattrs, keep))
+
+
+def take_attributes(body: bytes, at: int) -> tuple[bytes | None, int]:
+    """The attributes at `at`, None for those that could not be read, and where the next thing begins."""
+    if body.startswith(agent.UNSEEN, at):
+        return None, at + len(agent.UNSEEN)
+    text, end = take_text(body, at, attributes.LARGEST_BYTES)
+    if text:
+        try:
+            attributes.unpacked(text)
+        except ValueError as error:
+            raise Malformed(str(error)) from None
+    return text, end
 
 
 def take_entry(body: bytes, at: int, path: bytes) -> Entry:
@@ -69,19 +90,28 @@ def shown(words: bytes) -> str:
     return display(words[:_WORDS_LIMIT])
 
 
-class Listing:
-    """A scan as it arrives: every folder is announced before it is listed, and listed once; no name comes twice."""
+Told = Entry | Unreadable | Listed | Unchanged
 
-    def __init__(self) -> None:
+
+class Listing:
+    """A scan as it arrives: every folder is announced before it is listed, and listed once; no name comes twice.
+
+    A folder that is unchanged announces as many folders in it as it says; `known` are the fingerprints, in order, that
+    the agent was given.
+    """
+
+    def __init__(self, known: Sequence[bytes] = ()) -> None:
+        self._known = known
         self._announced: set[bytes] = set()
+        self._untold: dict[bytes, int] = {}  # by unchanged folder: the folders in it that have not come up yet
         self._folder: bytes | None = None
         self._prefix = b""
         self._names: set[bytes] = set()
         self._has_root = False
 
-    def take(self, body: bytes) -> list[Entry | Unreadable]:
+    def take(self, body: bytes) -> list[Told]:
         """The entries of one block; Malformed for names and folders that cannot be."""
-        found: list[Entry | Unreadable] = []
+        found: list[Told] = []
         at = 0
         try:
             while at < len(body):
@@ -93,11 +123,9 @@ class Listing:
                 elif kind == agent.FOLDER:
                     path, at = take_text(body, at)
                     self._enter(path)
-                elif kind == agent.UNREADABLE:
-                    unreadable, at = self._unreadable(body, at)
-                    found.append(unreadable)
                 else:
-                    raise Malformed(f"a record of kind {kind}")
+                    rare, at = self._rare(kind, body, at)
+                    found.append(rare)
         except struct.error:
             raise Malformed("a block that is cut short") from None
         return found
@@ -105,18 +133,57 @@ class Listing:
     def _enter(self, path: bytes) -> None:
         if path == self._folder:
             return  # its names go on in another block
-        if path not in self._announced:
-            raise Malformed(f"the names of `{display(path)}`, which is no folder of this tree or came before")
-        self._announced.discard(path)
+        self._expect(path)
         self._folder = path
         self._prefix = path + b"/" if path else b""
         self._names = set()
 
+    def _expect(self, path: bytes) -> None:
+        """Take note that a folder comes up, which must be announced by name or by number."""
+        if path in self._announced:
+            self._announced.discard(path)
+            return
+        above, _, name = path.rpartition(b"/")
+        left = self._untold.get(above, 0) if name not in {b"", b".", b".."} and b"\0" not in name else 0
+        if not left:
+            raise Malformed(f"the names of `{display(path)}`, which is no folder of this tree or came before")
+        self._untold[above] = left - 1
+        if left == 1:
+            del self._untold[above]
+
+    def _rare(self, kind: int, body: bytes, at: int) -> tuple[Told, int]:
+        if kind == agent.UNREADABLE:
+            return self._unreadable(body, at)
+        if kind == agent.LISTED:
+            path, at = take_text(body, at)
+            if path != self._folder or at + agent.FINGERPRINT_BYTES > len(body):
+                raise Malformed(f"a fingerprint of `{display(path)}`, which was not listed just now")
+            end = at + agent.FINGERPRINT_BYTES
+            return Listed(path, body[at:end]), end
+        if kind == agent.SAME:
+            return self._same(body, at)
+        raise Malformed(f"a record of kind {kind}")
+
+    def _same(self, body: bytes, at: int) -> tuple[Unchanged, int]:
+        path, at = take_text(body, at)
+        fingerprint, entries, size_bytes, folders = agent.SAME_FACTS.unpack_from(body, at)
+        place = bisect_left(self._known, fingerprint)
+        if place >= len(self._known) or self._known[place] != fingerprint:
+            raise Malformed(f"`{display(path)}` as unchanged, which is not known")
+        if folders > entries or max(entries, size_bytes) >= 1 << 63:
+            raise Malformed(f"impossible numbers of `{display(path)}`")
+        self._expect(path)
+        self._folder = None  # no names of it may come
+        if folders:
+            self._untold[path] = folders
+        return Unchanged(path, entries, size_bytes), at + agent.SAME_FACTS.size
+
     def _entry(self, body: bytes, at: int) -> tuple[Entry, int]:
         name, after = take_text(body, at + agent.FACTS.size)
         link, after = take_text(body, after)
+        xattrs, after = take_attributes(body, after)
         path = self._prefix + name if self._has_root else name
-        entry = take_entry(body, at, path)
+        entry = take_entry(body, at, path)._replace(xattrs=xattrs)
         self._check(name, entry)
         if entry.kind is Kind.LINK:
             entry = entry._replace(link=link)

@@ -7,19 +7,20 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from migrator.domain.entries import Entry, Kind, Unreadable, display
+from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable, display
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.access import Access
 from migrator.endpoints.agent.conversation import Conversation
 from migrator.endpoints.agent.hashing import Hashing
 from migrator.endpoints.agent.ranges import AgentRanges
 from migrator.endpoints.agent.reading import Reading
-from migrator.endpoints.agent.records import Listing, Malformed, take_entry, take_text
-from migrator.endpoints.contract import Abilities, Checked, Digest, Piece, Problem
+from migrator.endpoints.agent.records import Listing, Malformed, take_attributes, take_entry, take_text
+from migrator.endpoints.contract import Abilities, Checked, Digest, Fingerprints, Piece, Problem
 from migrator.endpoints.faults import check_path, sentence
 from migrator.errors import EndpointUnavailable, Incomplete, MigratorError
 
 _BLOCKS_AHEAD = 3
+_KNOWN_AT_ONCE = 1 << 16
 
 
 class AgentSource:
@@ -38,10 +39,18 @@ class AgentSource:
 
     def scan(self) -> Iterator[Sequence[Entry | Unreadable]]:
         """Every entry below the root, in blocks; see SourceTree.scan."""
+        for block in self._listed(None):
+            yield [each for each in block if isinstance(each, Entry | Unreadable)]
+
+    def rescan(self, fingerprints: Fingerprints) -> Iterator[Sequence[Entry | Unreadable | Listed | Unchanged]]:
+        """The same, but for folders of which the agent finds the fingerprint among those known; see SourceTree."""
+        return self._listed(fingerprints)
+
+    def _listed(self, fingerprints: Fingerprints | None) -> Iterator[Sequence[Entry | Unreadable | Listed | Unchanged]]:
         session = self._connected()
-        listing = Listing()
+        listing = Listing(fingerprints.known if fingerprints else ())
         try:
-            for block in self._blocks(session):
+            for block in self._blocks(session, fingerprints):
                 if found := listing.take(block):
                     yield found
         except Malformed as error:
@@ -67,10 +76,11 @@ class AgentSource:
             return None
         try:
             entry = take_entry(body, 1, path)
-            link, _ = take_text(body, 1 + agent.FACTS.size)
+            link, at = take_text(body, 1 + agent.FACTS.size)
+            xattrs, _ = take_attributes(body, at)
         except (Malformed, struct.error) as error:
             raise session.broken(str(error)) from None
-        return entry._replace(link=link) if entry.kind is Kind.LINK else entry
+        return entry._replace(link=link if entry.kind is Kind.LINK else None, xattrs=xattrs)
 
     def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
         """The content of the wanted files, in the order asked for; see SourceTree.read."""
@@ -110,12 +120,17 @@ class AgentSource:
             self._session = self._access.connect()
         return self._session
 
-    def _blocks(self, session: Conversation) -> Iterator[bytes]:
+    def _blocks(self, session: Conversation, fingerprints: Fingerprints | None) -> Iterator[bytes]:
         """The blocks of one scan as they arrive, a few of them asked for ahead; OSError when the root is no folder."""
         handle = session.new_handle()
         arrived: deque[bytes] = deque()
         failed: list[OSError] = []
         session.send(agent.SCAN, handle, agent.packed(self._root), then=lambda _: None, fail=failed.append)
+        if fingerprints is not None:
+            basis, known = agent.packed(fingerprints.basis), fingerprints.known
+            for first in range(0, max(1, len(known)), _KNOWN_AT_ONCE):
+                some = b"".join(known[first : first + _KNOWN_AT_ONCE])
+                session.send(agent.SCAN_KNOWN, handle, basis, some, then=lambda _: None, fail=failed.append)
         for _ in range(_BLOCKS_AHEAD):
             session.send(agent.SCAN_NEXT, handle, then=arrived.append, fail=failed.append)
         try:

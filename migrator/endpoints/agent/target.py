@@ -13,7 +13,7 @@ from migrator.endpoints.agent.access import Access
 from migrator.endpoints.agent.ranges import AgentLargeWriter
 from migrator.endpoints.agent.source import AgentSource
 from migrator.endpoints.agent.writer import AgentWriter
-from migrator.endpoints.contract import Abilities, Space
+from migrator.endpoints.contract import Abilities, Fingerprints, Space
 from migrator.endpoints.faults import DISK_FAULTS, disk_fault, sentence
 from migrator.endpoints.temp_names import is_temp_name
 from migrator.errors import EndpointUnavailable, Held, MigratorError, Refused
@@ -27,17 +27,25 @@ class AgentTarget(AgentSource):
     def __init__(self, access: Access, root: bytes, temp_key: bytes) -> None:
         super().__init__(access, root, drops_cache=True)
         self._temp_key = temp_key
+        self._lost: frozenset[str] | None = None
 
     @property
     def abilities(self) -> Abilities:
-        """What is kept there; only root may give files to other owners."""
+        """What is kept there; only root may give files away, and not every file system has attributes."""
         abilities = super().abilities
-        return abilities if self._access.is_root else abilities._replace(keeps=abilities.keeps - {"owner"})
+        if self._lost is None:
+            self._lost = self._lost_by_file_system() | (frozenset() if self._access.is_root else {"owner"})
+        return abilities._replace(keeps=abilities.keeps - self._lost)
 
     def scan(self) -> Iterator[Sequence[Entry | Unreadable]]:
         """Every entry below the root but our own temp names; see SourceTree.scan."""
         for block in super().scan():
             yield [found for found in block if not self._is_temp(found.path)]
+
+    def rescan(self, fingerprints: Fingerprints) -> Iterator[Sequence[Entry | Unreadable]]:
+        """A plain scan: our own temp names have no place in what is remembered of a folder."""
+        del fingerprints
+        return self.scan()
 
     def stat(self, path: bytes) -> Entry | None:
         """The entry at `path`, links not followed; None when there is none or it is our own."""
@@ -75,7 +83,7 @@ class AgentTarget(AgentSource):
         if lost:
             raise Refused(
                 f"the target {self._named()} cannot keep {', '.join(lost)}",
-                hint="take these words out of `keep`; owners can be kept only by root",
+                hint="take these words out of `keep`; only root can keep owners, and only some file systems the others",
             )
         try:
             return AgentWriter(self._connected(), self._root, self._temp_key, keep)
@@ -119,6 +127,13 @@ class AgentTarget(AgentSource):
         except struct.error:
             raise session.broken("a number of free bytes that cannot be understood") from None
         return Space(free_bytes, free_inodes if counts_inodes else None)
+
+    def _lost_by_file_system(self) -> frozenset[str]:
+        try:
+            answer = self._connected().call(agent.ATTRIBUTES_KEPT, 0, agent.packed(self._root))
+        except OSError:
+            return frozenset()  # neither the root nor its parent is there, which whoever needs them will say
+        return frozenset(word for word, flag in zip(("xattrs", "acls"), answer, strict=False) if not flag)
 
     def _is_temp(self, path: bytes) -> bool:
         return b".migrator-" in path and is_temp_name(self._temp_key, path.rpartition(b"/")[2])

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from migrator.domain.entries import Entry
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Conversation
-from migrator.endpoints.agent.records import Malformed, facts_of, take_reasons
+from migrator.endpoints.agent.records import Malformed, attributes_of, facts_of, take_reasons
 from migrator.endpoints.contract import Landed
 from migrator.endpoints.faults import check_path, disk_fault
 from migrator.endpoints.temp_names import new_temp_name
@@ -36,7 +36,8 @@ class AgentWriter:
         self._is_begun = False  # whether the agent knows of the open file
         self._is_closed = False
         self._failed: list[OSError] = []
-        flags = bytes(word in keep for word in ("owner", "mode", "times", "setid"))
+        self._keep = keep
+        flags = bytes(word in keep for word in ("owner", "mode", "times", "setid", "xattrs", "acls"))
         session.call(agent.WRITER, self._handle, flags, agent.packed(root))
 
     def begin(self, entry: Entry) -> None:
@@ -56,15 +57,16 @@ class AgentWriter:
             self._send_held(self._path)
 
     def finish(self, entry: Entry) -> None:
-        """Send owner, mode and times of `entry` with what is left of the file; the rename waits for `commit`."""
+        """Send what is known of `entry` with what is left of the file; the rename waits for `commit`."""
         path = self._path
         if path is None:
             raise RuntimeError("finish without begin")
+        facts, attributes = facts_of(entry), attributes_of(entry, self._keep)
         if self._is_begun:
             self._send_held(path)
-            self._send(agent.FINISH, facts_of(entry))
+            self._send(agent.FINISH, facts, attributes)
         else:
-            self._send(agent.PUT, facts_of(entry), agent.packed(path), agent.packed(self._temp_name), *self._held)
+            self._send(agent.PUT, facts, *map(agent.packed, (path, self._temp_name)), attributes, *self._held)
         self._paths.append(path)
         self._forget_open()
 
@@ -79,7 +81,15 @@ class AgentWriter:
         check_path(entry.path)
         self._paths.append(entry.path)
         names = (entry.path, new_temp_name(self._temp_key), entry.link or b"")
-        self._send(agent.LINK, *map(agent.packed, names), facts_of(entry))
+        self._send(agent.LINK, *map(agent.packed, names), facts_of(entry), attributes_of(entry, self._keep))
+
+    def hard_link(self, entry: Entry, to: bytes) -> None:
+        """Have `entry.path` made another name of the file at `to`; the rename waits for `commit`."""
+        check_path(entry.path)
+        check_path(to)
+        self._paths.append(entry.path)
+        names = (entry.path, new_temp_name(self._temp_key), to)
+        self._send(agent.HARD_LINK, *map(agent.packed, names), facts_of(entry))
 
     def commit(self) -> list[Landed]:
         """Have it all synced, renamed and synced again; waits for the agent's word on each item."""
@@ -90,7 +100,7 @@ class AgentWriter:
         return self._outcomes(paths, self._call(agent.COMMIT))
 
     def settle(self, directories: Sequence[Entry]) -> list[Landed]:
-        """Make the folders where missing and give them their owner, mode and times, in the order given; durable."""
+        """Make the folders where missing and make them as they are to be, in the order given; durable."""
         for entry in directories:
             if entry.path:
                 check_path(entry.path)
@@ -130,10 +140,13 @@ class AgentWriter:
 
     def _for_each(self, verb: int, entries: Sequence[Entry]) -> list[Landed]:
         landed: list[Landed] = []
-        for part in _parts(entries):
-            request = b"".join(facts_of(entry) + agent.packed(entry.path) for entry in part)
-            landed += self._outcomes([entry.path for entry in part], self._call(verb, request))
+        for part in _parts([(entry.path, self._record_of(entry)) for entry in entries]):
+            request = b"".join(record for _, record in part)
+            landed += self._outcomes([path for path, _ in part], self._call(verb, request))
         return landed
+
+    def _record_of(self, entry: Entry) -> bytes:
+        return facts_of(entry) + agent.packed(entry.path) + attributes_of(entry, self._keep)
 
     def _outcomes(self, paths: Sequence[bytes], body: bytes) -> list[Landed]:
         try:
@@ -168,13 +181,13 @@ class AgentWriter:
             raise disk_fault(self._root, error) from error
 
 
-def _parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """`entries` cut so that each part fits into one request."""
-    part: list[Entry] = []
+def _parts(records: Sequence[tuple[bytes, bytes]]) -> Iterator[Sequence[tuple[bytes, bytes]]]:
+    """Paths and their records, cut so that each part fits into one request."""
+    part: list[tuple[bytes, bytes]] = []
     size = 0
-    for entry in entries:
-        part.append(entry)
-        size += len(entry.path) + agent.FACTS.size + 4
+    for path, record in records:
+        part.append((path, record))
+        size += len(record)
         if len(part) >= _ENTRIES_IN_A_REQUEST or size >= _REQUEST_BYTES:
             yield part
             part, size = [], 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from migrator.domain.entries import Entry, Kind, Unreadable, display
-from migrator.endpoints.contract import Abilities, Checked, Digest, Piece, Problem
+from migrator.endpoints.contract import Abilities, Checked, Digest, Fingerprints, Piece, Problem
 from migrator.endpoints.digesting import digests_of
 from migrator.endpoints.faults import check_path
 from migrator.endpoints.sftp import calls, wire
@@ -43,6 +43,11 @@ class SftpSource:
         if root.kind is not Kind.DIRECTORY:
             raise self._unavailable("it is not a folder")
         yield from TreeScan(self._connected(), self._base(), root).blocks()
+
+    def rescan(self, fingerprints: Fingerprints) -> Iterator[Sequence[Entry | Unreadable]]:
+        """A plain scan: without ctime nothing proves a file to be what it was."""
+        del fingerprints
+        return self.scan()
 
     def stat(self, path: bytes) -> Entry | None:
         """The entry at `path`, links not followed; None when there is none; raises where that cannot be told."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from migrator.domain.entries import Entry, Kind
+from migrator.domain.entries import Entry, Kind, display
 from migrator.endpoints.contract import Landed
 from migrator.endpoints.faults import check_path
 from migrator.endpoints.sftp import calls, wire
@@ -15,7 +15,7 @@ from migrator.endpoints.sftp.session import SftpSession
 from migrator.endpoints.sftp.settling import remove, settle
 from migrator.endpoints.sftp.wire import SftpFailure
 from migrator.endpoints.temp_names import new_temp_name
-from migrator.errors import EndpointUnavailable
+from migrator.errors import EndpointUnavailable, Refused
 
 _UNACKNOWLEDGED_BYTES = 4 * 1024 * 1024
 _MOST_IN_FLIGHT = 512
@@ -71,6 +71,13 @@ class SftpWriter:
         link = OutgoingLink(self.shared, entry, new_temp_name(self._temp_key))
         self._group.append(link)
         link.start()
+
+    def hard_link(self, entry: Entry, to: bytes) -> None:
+        """Refused: of a source's hard links SFTP sees nothing, so that `hardlinks` is not among what is kept."""
+        raise Refused(
+            f"`{display(entry.path)}` cannot be made a hard link to `{display(to)}`: the sftp lane makes none",
+            hint="take `hardlinks` out of `keep`",
+        )
 
     def commit(self) -> list[Landed]:
         """Wait until the data is durable where the server can say so, rename all of it, and say how each went."""

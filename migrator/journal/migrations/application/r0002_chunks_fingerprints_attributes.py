@@ -20,7 +20,7 @@ def upgrade() -> None:
         op.add_column("item", sa.Column(name, kind))
     # Few files have several names, and those are asked for together.
     op.create_index(
-        "item_linked", "item", ["device", "inode", "path"], sqlite_where=sa.text("links > 1 AND kind = 'file'")
+        "item_linked", "item", ["state", "device", "inode", "path"], sqlite_where=sa.text("links > 1 AND kind = 'file'")
     )
     op.create_table(
         "large_file",
