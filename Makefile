@@ -57,8 +57,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--no-emit-index-url --custom-compile-command 'make lock'
 
 lock: setup ## Take the newest versions that pyproject.toml allows into requirements/
-	$(COMPILE) --group dev --extra dns pyproject.toml --output-file requirements/dev.txt
-	$(COMPILE) --constraint requirements/dev.txt --extra dns pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) --group dev --extra dns --extra http pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt --extra dns --extra http pyproject.toml \
+		--output-file requirements/runtime.txt
 	$(COMPILE) --constraint requirements/dev.txt --group build --output-file requirements/build.txt
 
 audit: setup ## Ask for known vulnerabilities of the locked versions (needs the network)

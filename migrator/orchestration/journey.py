@@ -18,6 +18,7 @@ from migrator.orchestration.itinerary import (
     AGAIN,
     CATCH_UP,
     CATCH_UP_UNTIL_SMALL,
+    CHECK_AFTER,
     Row,
     gate_of,
     next_row,
@@ -25,6 +26,7 @@ from migrator.orchestration.itinerary import (
 )
 from migrator.planfile import not_carried_out
 from migrator.steps.scene import Scene
+from migrator.steps.smoke_checks import have_passed
 from migrator.steps.verify import verify_now
 
 
@@ -53,6 +55,7 @@ class Journey:
         """
         self._copy_again_what_failed()
         self._catch_up_if_that_is_all()
+        self._check_after_the_switch()
         while not self._is_there() and (row := next_row(self._phase)) is not None:
             halt = self._held_before(row)
             if halt is not None:
@@ -106,6 +109,11 @@ class Journey:
     def _catch_up_if_that_is_all(self) -> None:
         if self.until is Phase.SEEDED and self._phase is Phase.SEEDED:
             self._attempt(CATCH_UP)
+
+    def _check_after_the_switch(self) -> None:
+        """Make the smoke checks that are due; ChecksFailed, which `on_failure` is about, keeps the application here."""
+        if self._phase is Phase.SWITCHED_OVER and not have_passed(self.scene):
+            self._attempt(CHECK_AFTER)
 
     def _held_before(self, row: Row) -> Halt | None:
         if row.start is Phase.SEEDED:
@@ -164,6 +172,7 @@ class Journey:
             if halt is not None:
                 return halt
         self._attempt(row)
+        self._check_after_the_switch()
         return None
 
     def _refuse_what_is_not_carried_out(self, row: Row) -> None:
