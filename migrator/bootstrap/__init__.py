@@ -16,6 +16,7 @@ from migrator.bootstrap.commands import (
     status,
     verify,
 )
+from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "doctor",
     "dry_run",
     "export",
+    "limit",
     "load",
     "preview",
     "request",

@@ -19,6 +19,7 @@ from migrator.errors import UsageError
 from migrator.journal.application import ApplicationView
 from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
+from migrator.journal.limits import is_run_under_way, live_limits
 from migrator.orchestration.journey import Halt, Journey
 from migrator.orchestration.reporting import sum_up
 from migrator.planning.doctor import examine
@@ -139,7 +140,8 @@ def status(plan: Plan, state: Path) -> WaveReport:
     folder = StateFolder(state, plan.migration)
     journal = Journal.view(folder)
     reports = [look_at(plan, application, folder, journal) for application in plan.applications]
-    return sum_up(plan, "status", reports)
+    limits = live_limits(folder) if is_run_under_way(folder) else []
+    return replace(sum_up(plan, "status", reports), limits=tuple(limits))
 
 
 def export(plan: Plan, state: Path) -> Iterator[tuple[str, Item]]:

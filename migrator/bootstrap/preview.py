@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from migrator.bootstrap.session import operator
+from migrator.bootstrap.session import demand_on, operator
 from migrator.domain.entries import Entry, Unreadable, display
 from migrator.domain.events import Note, OnEvent, ScanProgress
 from migrator.domain.filters import Filter
@@ -22,12 +22,13 @@ from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
 from migrator.journal.manifest import Scan
 from migrator.journal.working_copy import working_copy
+from migrator.movers.budget import Budgets
 from migrator.orchestration.itinerary import gate_of, rows_from
 from migrator.orchestration.replanning import would_start_again
 from migrator.planfile import differences, not_carried_out
 from migrator.planning.order import by_needs
 from migrator.planning.preflight import Facts, examine
-from migrator.steps.hosts import Budget, Hosts
+from migrator.steps.hosts import Hosts
 from migrator.steps.preflight import strangers
 from migrator.steps.records import record_findings
 from migrator.steps.scene import may_give_away
@@ -55,7 +56,7 @@ def look_ahead(looking: Looking, chosen: Chosen, *, adopt: bool = False) -> Plan
         journal = Journal.view(StateFolder(looking.state, plan.migration))
         recorded = journal.recorded_plan() if journal is not None else None
     applications: list[PlannedApplication] = []
-    findings: list[Finding] = []
+    findings: list[Finding] = list(demand_on(plan, chosen).findings())
     codes: list[int] = []
     for wave, some in chosen:
         for application in by_needs(some):
@@ -176,7 +177,9 @@ class _Preview:
         plan = self._looking.plan
         specs = {spec.name: spec for spec in plan.endpoints}
         with ExitStack() as stack:
-            hosts = Hosts(specs, Budget(specs, movers=0))
+            # Both sides are open at once, and nobody else is there.
+            own = {name: spec.limits.connections for name, spec in specs.items()}
+            hosts = Hosts(specs, Budgets(specs, own))
             stack.callback(hosts.close)
             journal = stack.enter_context(working_copy(self._folder, self._application.name))
             guard = journal.manifest(dataset.name).begin_guard() if journal is not None else None

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from migrator.domain.plan import Application, Plan, Wave
+from migrator.domain.plan import Application, EndpointSpec, Plan, Wave
 from migrator.errors import UsageError
 
-Thing = TypeVar("Thing", Wave, Application)
+Thing = TypeVar("Thing", Wave, Application, EndpointSpec)
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,17 @@ def every_wave(plan: Plan, selection: Selection) -> list[tuple[Wave, tuple[Appli
     """The waves to work on, each with its chosen applications; all of them when nothing was chosen."""
     waves = plan.waves
     if selection.wave is not None:
-        waves = (_named(plan.waves, selection.wave, "the plan has no wave named"),)
+        waves = (named(plan.waves, selection.wave, "the plan has no wave named"),)
     if selection.application is None:
         return [(wave, wave.applications) for wave in waves]
     everywhere = [application for wave in waves for application in wave.applications]
     where = f"wave `{selection.wave}` has" if selection.wave is not None else "the plan has"
-    chosen = _named(everywhere, selection.application, f"{where} no application named")
+    chosen = named(everywhere, selection.application, f"{where} no application named")
     return [(plan.wave_of(chosen.name), (chosen,))]
 
 
-def _named(things: Sequence[Thing], name: str, complaint: str) -> Thing:
+def named(things: Sequence[Thing], name: str, complaint: str) -> Thing:
+    """The thing of that name; UsageError, with `complaint` before the name, when there is none."""
     for thing in things:
         if thing.name == name:
             return thing

@@ -5,22 +5,25 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import migrator
+from migrator.bootstrap.live_limits import hearing_of_limits
 from migrator.bootstrap.signals import stopping
-from migrator.domain.events import OnEvent, RunEnded, RunStarted
+from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
 from migrator.domain.phases import Gate, Phase
-from migrator.domain.plan import Application, EndpointSpec, Plan, Wave
+from migrator.domain.plan import Application, Plan, Wave
 from migrator.domain.reports import ApplicationReport, WaveReport
 from migrator.domain.stopping import Stop
+from migrator.endpoints.opening import names_on_the_way
 from migrator.errors import MigratorError, PlanChanged, exit_code_of
 from migrator.journal.application import ApplicationJournal, ApplicationView
 from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
+from migrator.movers.budget import Budgets
 from migrator.movers.pool import MoverPool
 from migrator.orchestration.gates import Gates
 from migrator.orchestration.journey import Halt, Journey
@@ -28,7 +31,8 @@ from migrator.orchestration.replanning import go_by
 from migrator.orchestration.reporting import report_on, sum_up, with_outcome
 from migrator.orchestration.wave import Convoy
 from migrator.planfile import differences
-from migrator.steps.hosts import Budget, Hosts, locks_at_once
+from migrator.planning.connections import Demand, Shares
+from migrator.steps.hosts import Hosts
 from migrator.steps.scene import Scene
 
 
@@ -41,7 +45,8 @@ class Session:
     journal: Journal
     gates: Gates
     pool: MoverPool
-    budget: Budget
+    budgets: Budgets
+    shares: Shares
     run_id: str
     on_event: OnEvent
     stop: Stop
@@ -53,7 +58,8 @@ class Session:
         self, wave: Wave, applications: Sequence[Application], act: Callable[[Journey], Halt | None]
     ) -> list[ApplicationReport]:
         """Have every application do `act`; where each stands afterwards."""
-        convoy = Convoy(self.plan, wave, self._set_out, self.phase_of, self.stop)
+        side_by_side = self.shares.side_by_side[wave.name]
+        convoy = Convoy(self.plan, wave, self._set_out, self.phase_of, self.stop, side_by_side)
         outcomes = convoy.travel(applications, act)
         for outcome in outcomes:
             if outcome.error is not None and not isinstance(outcome.error, MigratorError):
@@ -84,7 +90,7 @@ class Session:
             journal = ApplicationJournal.open(self.folder, application.name)
             stack.callback(journal.close)
             go_by(journal, self.plan, application)
-            hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budget)
+            hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budgets, self.stop.check)
             stack.callback(hosts.close)
             scene = Scene(
                 self.plan,
@@ -123,9 +129,10 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
     _refuse_a_changed_plan(plan, journal)
     run_id = journal.begin_run(command, plan.digest, versions())
     specs = {spec.name: spec for spec in plan.endpoints}
-    locks = {name: locks_at_once(chosen, name) for name in specs}
-    movers = mover_count(plan.endpoints, locks)
-    pool, stop = MoverPool(movers, specs), Stop()
+    demand = demand_on(plan, chosen)
+    shares = demand.shares(os.cpu_count() or 1)
+    budgets = Budgets(specs, shares.own, folder.door, lambda words: on_event(Note(words, None, "warning")))
+    pool, stop = MoverPool(shares.movers, specs, budgets), Stop()
     gates = Gates(plan, journal, operator(), granted)
     names = tuple(application.name for _, applications in chosen for application in applications)
     on_event(RunStarted(run_id, command, chosen[0][0].name if len(chosen) == 1 else None, names))
@@ -135,7 +142,8 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
         journal,
         gates,
         pool,
-        Budget(specs, movers, locks),
+        budgets,
+        shares,
         run_id,
         on_event,
         stop,
@@ -143,7 +151,12 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
         adopt=adopt,
     )
     try:
-        with stopping(stop, pool.ask_to_stop, pool.shutdown, on_event):
+        with (
+            stopping(stop, pool.ask_to_stop, pool.shutdown, on_event),
+            hearing_of_limits(folder, budgets, on_event),
+        ):
+            for finding in demand.findings():
+                on_event(Note(finding.sentence, finding.application, finding.severity))
             yield session
     except BaseException as error:
         session.exit_code = exit_code_of(error)
@@ -178,10 +191,10 @@ def versions() -> str:
     )
 
 
-def mover_count(specs: Sequence[EndpointSpec], locks: Mapping[str, int]) -> int:
-    """As many movers as there are processors, within what the least patient endpoint allows beside scans and locks."""
-    left = [spec.limits.connections - 1 - locks.get(spec.name, 0) for spec in specs if not spec.is_local]
-    return max(1, min([os.cpu_count() or 1, *left]))
+def demand_on(plan: Plan, chosen: Sequence[tuple[Wave, Sequence[Application]]]) -> Demand:
+    """What a run of these applications asks of the plan's endpoints."""
+    specs = {spec.name: spec for spec in plan.endpoints}
+    return Demand(specs, chosen, lambda name: names_on_the_way(specs[name], specs))
 
 
 def _refuse_a_changed_plan(plan: Plan, journal: Journal) -> None:

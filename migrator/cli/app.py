@@ -16,6 +16,7 @@ from migrator.cli.demo import demo
 from migrator.cli.doctor import doctor
 from migrator.cli.export import export
 from migrator.cli.later import LATER, refusal
+from migrator.cli.limit import limit
 from migrator.cli.options import callback_of, command_of
 from migrator.cli.plan import plan
 from migrator.cli.roll_back import roll_back
@@ -54,6 +55,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("verify", verify),
     ("status", status),
     ("approve", approve),
+    ("limit", limit),
     ("roll-back", roll_back),
     ("accept", accept),
     ("export", export),

@@ -13,6 +13,7 @@ from migrator.domain.reports import (
     CheckOutcome,
     DatasetForecast,
     Finding,
+    LiveLimit,
     PlannedApplication,
     PlanReport,
     Tally,
@@ -81,8 +82,18 @@ def wave_form(report: WaveReport) -> dict[str, Any]:
         "waves": waves,
         "applications": len(report.applications),
         **_tally_form(total),
+        "limits": [_limit_form(limit) for limit in report.limits],
         "exit_code": report.exit_code,
         "next": report.next_command,
+    }
+
+
+def _limit_form(limit: LiveLimit) -> dict[str, Any]:
+    return {
+        "endpoint": limit.endpoint,
+        "bytes_per_second": limit.bytes_per_second,
+        "set_by": limit.set_by,
+        "set_at": moment_text(limit.set_at),
     }
 
 

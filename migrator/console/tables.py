@@ -36,6 +36,8 @@ def show_wave(data: Console, messages: Console, report: WaveReport) -> None:
         if application.error is not None:
             show(messages, "")
             show_error(messages, _error(application), application.hint or _hint(application))
+    for limit in report.limits:
+        show(data, printable(limit.sentence))
     show_next(data, report.next_command)
 
 

@@ -82,6 +82,22 @@ class ApplicationReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveLimit:
+    """The bandwidth of an endpoint as an operator set it for the runs under way."""
+
+    endpoint: str
+    bytes_per_second: int | None  # None: no limit
+    set_by: str
+    set_at: dt.datetime
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        rate = "any rate" if self.bytes_per_second is None else f"{self.bytes_per_second / 1e6:g} MB/s"
+        return f"endpoint `{self.endpoint}`: {rate} until the runs under way have ended, set by {self.set_by}"
+
+
+@dataclass(frozen=True, slots=True)
 class WaveReport:
     """What a command did, application by application."""
 
@@ -89,6 +105,7 @@ class WaveReport:
     applications: tuple[ApplicationReport, ...]
     exit_code: int
     next_command: str | None  # what to type next, complete
+    limits: tuple[LiveLimit, ...] = ()  # that count while runs are under way
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.agent.access import FarAccess
 from migrator.endpoints.agent.endpoint import AgentEndpoint
+from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.contract import Completed, Endpoint, SourceTree, TargetTree
 from migrator.endpoints.sftp.endpoint import SftpEndpoint
 from migrator.endpoints.ssh.channel import Connector
@@ -17,9 +18,10 @@ from migrator.endpoints.ssh.failures import NoCommand
 class AutoEndpoint:
     """An Endpoint that asks for an agent once, at the first use of a tree or a link. Owns `connector`."""
 
-    def __init__(self, spec: EndpointSpec, connector: Connector) -> None:
+    def __init__(self, spec: EndpointSpec, connector: Connector, allowance: Allowance = UNLIMITED) -> None:
         self._spec = spec
         self._connector = connector
+        self._allowance = allowance
         self._lock = threading.Lock()
         self._chosen: Endpoint | None = None
 
@@ -52,6 +54,11 @@ class AutoEndpoint:
         """Remove the symbolic link at `path`; one that is gone counts as removed; Refused for other kinds."""
         self._chosen_one().remove_link(path)
 
+    def rest(self) -> None:
+        """Close connections that nobody uses at the moment."""
+        if self._chosen is not None:
+            self._chosen.rest()
+
     def close(self) -> None:
         """Close every connection; may be called twice."""
         if self._chosen is not None:
@@ -61,11 +68,11 @@ class AutoEndpoint:
     def _chosen_one(self) -> Endpoint:
         with self._lock:
             if self._chosen is None:
-                helped = AgentEndpoint(self._spec, FarAccess(self._spec, self._connector))
+                helped = AgentEndpoint(self._spec, FarAccess(self._spec, self._connector, self._allowance))
                 try:
                     helped.greet()
                 except NoCommand:  # no shell, or no python3: what SFTP offers is enough
-                    self._chosen = SftpEndpoint(self._spec, self._connector)
+                    self._chosen = SftpEndpoint(self._spec, self._connector, self._allowance)
                 else:
                     self._chosen = helped
             return self._chosen

@@ -324,18 +324,12 @@ class TargetTree(SourceTree, Protocol):
         """What is left below the root; None where the lane cannot tell."""
 
 
-class Endpoint(Protocol):
-    """One host, as one process speaks to it. Opening it costs nothing; the first use connects."""
+class Host(Protocol):
+    """One host, as commands and switches use it."""
 
     @property
     def spec(self) -> EndpointSpec:
         """The endpoint as the plan writes it."""
-
-    def source(self, root: bytes) -> SourceTree:
-        """The tree below `root`, for reading only."""
-
-    def target(self, root: bytes, temp_key: bytes) -> TargetTree:
-        """The tree below `root`, for writing; `temp_key` (32 bytes) makes and recognises the temp names."""
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command there, without a terminal and with an empty standard input.
@@ -355,6 +349,19 @@ class Endpoint(Protocol):
 
         Needed to undo a switch that made a link where there was none.
         """
+
+
+class Endpoint(Host, Protocol):
+    """One host, as one process speaks to it. Opening it costs nothing; the first use connects."""
+
+    def source(self, root: bytes) -> SourceTree:
+        """The tree below `root`, for reading only."""
+
+    def target(self, root: bytes, temp_key: bytes) -> TargetTree:
+        """The tree below `root`, for writing; `temp_key` (32 bytes) makes and recognises the temp names."""
+
+    def rest(self) -> None:
+        """Close connections that nobody uses at the moment; the next use opens them anew."""
 
     def close(self) -> None:
         """Close every connection; may be called twice."""

@@ -40,6 +40,24 @@ class StateFolder:
         """Where files of the inbox end that nobody understands."""
         return self.inbox / "refused"
 
+    @property
+    def limits(self) -> Path:
+        """Where rates lie that were set for the runs under way."""
+        return self.path / "limits"
+
+    def limit(self, endpoint: str) -> Path:
+        """The rate that was set for an endpoint."""
+        return self.limits / f"{_file_name(endpoint)}.json"
+
+    @property
+    def runs_lock(self) -> Path:
+        """Held together by all runs under way."""
+        return self.path / "runs.lock"
+
+    def door(self, endpoint: str) -> Path:
+        """Held by whoever is logging in at the endpoint."""
+        return self._doors / f"{_file_name(endpoint)}.lock"
+
     def database(self, application: str) -> Path:
         """The database of one application."""
         return self._applications / f"{_file_name(application)}.db"
@@ -52,7 +70,7 @@ class StateFolder:
         """Make the folder (0700) where it is missing; LocalFault when that fails, or when others have access to it."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.path, self.inbox, self.refused, self._applications):
+            for folder in (self.path, self.inbox, self.refused, self.limits, self._applications, self._doors):
                 _make_private(folder)
         except OSError as error:
             raise LocalFault(
@@ -74,6 +92,10 @@ class StateFolder:
     @property
     def _applications(self) -> Path:
         return self.path / "applications"
+
+    @property
+    def _doors(self) -> Path:
+        return self.path / "doors"
 
 
 def sync_directory(folder: Path) -> None:

@@ -15,7 +15,7 @@ from migrator.domain.plan import Dataset
 from migrator.domain.stopping import Stop
 from migrator.endpoints.contract import Fingerprints, SourceTree, TargetTree
 from migrator.journal.manifest import Manifest
-from migrator.movers.pool import MoverPool
+from migrator.movers.pool import Leg, MoverPool
 from migrator.movers.way import Way
 
 
@@ -30,7 +30,7 @@ class Crossing:
     filter: Filter
     open_source: Callable[[], AbstractContextManager[SourceTree]]
     open_target: Callable[[], AbstractContextManager[TargetTree]]
-    pool: MoverPool
+    pool: MoverPool | Leg
     on_event: OnEvent
     stop: Stop
     compares: bool = False  # whether both sides can hash what they have

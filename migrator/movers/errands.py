@@ -9,7 +9,8 @@ from typing import Any
 
 from migrator.domain.stopping import Stop
 from migrator.errors import EndpointUnavailable
-from migrator.movers.pool import MoverDied, MoverPool
+from migrator.movers.mover import MoverDied
+from migrator.movers.pool import Leg, MoverPool
 
 _TRIES = 3
 _LOOK_SECONDS = 0.5
@@ -39,7 +40,7 @@ class Errand:
 class Errands:
     """The errands of one pass or verification. Only the thread that made it may use it."""
 
-    def __init__(self, pool: MoverPool, stop: Stop, warn: Callable[[str], None]) -> None:
+    def __init__(self, pool: MoverPool | Leg, stop: Stop, warn: Callable[[str], None]) -> None:
         self._pool = pool
         self._stop = stop
         self._warn = warn

@@ -7,16 +7,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from migrator.domain.plan import EndpointSpec, Location
+from migrator.endpoints.allowance import Allowances, unlimited
 from migrator.endpoints.contract import Endpoint, SourceTree, TargetTree
-from migrator.endpoints.opening import open_endpoint
+from migrator.endpoints.opening import names_on_the_way, open_endpoint
 
 
 class Hands:
     """One mover's connections, opened at the first use and kept until something goes wrong."""
 
-    def __init__(self, endpoints: Mapping[str, EndpointSpec], say: Callable[[Any], None]) -> None:
+    def __init__(
+        self, endpoints: Mapping[str, EndpointSpec], say: Callable[[Any], None], allowances: Allowances = unlimited
+    ) -> None:
         self._specs = endpoints
         self._say = say
+        self._allowances = allowances
         self._stop = threading.Event()
         self._endpoints: dict[str, Endpoint] = {}
         self._sources: dict[Location, SourceTree] = {}
@@ -60,12 +64,16 @@ class Hands:
 
     def _endpoint(self, name: str) -> Endpoint:
         if name not in self._endpoints:
-            self._endpoints[name] = open_endpoint(self._specs[name], self._specs)
+            self._endpoints[name] = open_endpoint(self._specs[name], self._specs, self._allowances)
         return self._endpoints[name]
 
     def _drop_other_trees(self, trees: dict[Any, Any], location: Location) -> None:
         # A tree holds a connection; a mover keeps one per endpoint and role, so that the plan's limits hold.
+        way = self._way(location)
         for key in list(trees):
             held = key if isinstance(key, Location) else key[0]
-            if held.endpoint == location.endpoint:
+            if way & self._way(held):
                 trees.pop(key).close()
+
+    def _way(self, location: Location) -> set[str]:
+        return {location.endpoint, *names_on_the_way(self._specs[location.endpoint], self._specs)}

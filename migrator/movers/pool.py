@@ -6,110 +6,55 @@ that is killed is replaced without touching the others (docs/decisions).
 
 from __future__ import annotations
 
-import os
-import queue
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any
+from weakref import WeakSet
 
 from migrator.domain.plan import EndpointSpec
-from migrator.errors import LocalFault
-from migrator.movers.messages import Done, Report, Start, Stop, Task
+from migrator.endpoints.ssh.failures import Transient
+from migrator.movers.budget import Budgets
+from migrator.movers.counter import Counter
+from migrator.movers.hands import Hands
+from migrator.movers.messages import Done, Limited, Report, Start, Stop, Task
+from migrator.movers.mover import GOODBYE_SECONDS, Mover, MoverDied
+from migrator.movers.orders import Order, Orders, Sign
 
-_GOODBYE_SECONDS = 2.0
-
-
-class MoverDied(LocalFault):
-    """The mover was killed in mid-batch; what it had reported holds, the rest was not done."""
-
-    def __init__(self, message: str = "a mover was killed") -> None:
-        super().__init__(
-            message, hint="`dmesg` says whether this machine ran out of memory; then run the command again"
-        )
-
-
-class _Order(NamedTuple):
-    task: Task
-    on_report: Callable[[Any], None]
-    future: Future[None]
-
-
-class _Mover:
-    """One process and the pipe to it."""
-
-    def __init__(self, endpoints: Mapping[str, EndpointSpec]) -> None:
-        ours, theirs = Pipe(duplex=True)
-        command = [sys.executable, "-m", "migrator.movers.worker", str(theirs.fileno()), str(os.getpid())]
-        # A session of its own: a Ctrl-C at the terminal reaches the coordinator alone.
-        # Its standard error stays ours, so that one that cannot even start says why.
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
-        theirs.close()
-        self.carries: Future[None] | None = None
-        self._line: Connection = ours
-        self._sending = threading.Lock()
-        self.send(Start(dict(endpoints)))
-
-    def send(self, message: Start | Task | Stop) -> None:
-        """Raises MoverDied when nobody is there to hear it."""
-        try:
-            with self._sending:
-                self._line.send(message)
-        except OSError as error:
-            raise MoverDied from error
-
-    def receive(self) -> Report | Done:
-        """The next message; MoverDied when none will come."""
-        try:
-            message = self._line.recv()
-        except (EOFError, OSError) as error:
-            raise MoverDied("a mover was killed in mid-batch") from error
-        assert isinstance(message, Report | Done)
-        return message
-
-    def end(self) -> None:
-        """Hang up, which makes it leave at once; kill it if it does not; reap it."""
-        self._line.close()
-        try:
-            self.process.wait(_GOODBYE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+__all__ = ["MoverDied", "MoverPool"]
 
 
 class MoverPool(Executor):
-    """`size` movers that share one queue of tasks; they are started when the first task comes."""
+    """`size` movers that share one queue of tasks, and `budgets`; they are started when the first task comes."""
 
-    def __init__(self, size: int, endpoints: Mapping[str, EndpointSpec]) -> None:
+    def __init__(self, size: int, endpoints: Mapping[str, EndpointSpec], budgets: Budgets | None = None) -> None:
         self.size = size
         self._endpoints = endpoints
-        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        self._movers: list[_Mover] = []
+        self._budgets = budgets or Budgets(endpoints)
+        self._budgets.when_rates_change(self._tell_limits)
+        self._orders = Orders(self._budgets, size)
+        self._movers: list[Mover] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._is_stopping = False
         self._is_shut_down = False
+        self._given_up: WeakSet[Future[None]] = WeakSet()
 
     def submit(  # type: ignore[override]
-        self, work: Callable[..., None], job: Any, *, on_report: Callable[[Any], None]
+        self,
+        work: Callable[..., None],
+        job: Any,
+        *,
+        on_report: Callable[[Any], None],
+        endpoints: Collection[str] = (),
     ) -> Future[None]:
         """Have a mover call ``work(hands, job)``; its reports come to `on_report`, in another thread, as they are made.
 
         The future fails with MoverDied when the mover was killed, or with the error the work raised. An error that
         `on_report` raises fails the future too, and ends the mover, whose further work nobody could record. After
-        `ask_to_stop` or `shutdown` the future comes back cancelled.
+        `ask_to_stop` or `shutdown` the future comes back cancelled. `endpoints` are those that the work connects to:
+        it waits while they are crowded, and is begun again when one of them turns it away.
         """
         future: Future[None] = Future()
         with self._lock:
@@ -120,8 +65,12 @@ class MoverPool(Executor):
                 thread = threading.Thread(target=self._watch, name=f"mover-{len(self._threads)}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
-            self._orders.put(_Order(Task(work, job), on_report, future))
+            self._orders.put(Order(Task(work, job), on_report, future, frozenset(endpoints)))
         return future
+
+    def towards(self, endpoints: Collection[str]) -> Leg:
+        """The same movers, for work that connects to these endpoints."""
+        return Leg(self, frozenset(endpoints))
 
     def ask_to_stop(self) -> None:
         """Let every mover finish its commit group and end its batch; tasks not yet begun are cancelled."""
@@ -130,19 +79,22 @@ class MoverPool(Executor):
             movers = list(self._movers)
         for mover in movers:
             _ask_to_stop(mover)
+        self._cancel_waiting(None)
 
     def abort(self, futures: Collection[Future[None]]) -> None:
         """End the movers that carry these at once: what they have not committed is lost, and they write no more.
 
         Futures that no mover carries yet are cancelled. All are done when this returns.
         """
-        for future in futures:
-            future.cancel()
         with self._lock:
+            self._given_up.update(futures)
+            for future in futures:
+                future.cancel()
+            self._cancel_waiting(futures)
             movers = [mover for mover in self._movers if mover.carries in futures]
             for mover in movers:
                 mover.process.kill()
-        wait([mover.carries for mover in movers if mover.carries is not None], _GOODBYE_SECONDS)
+        wait([mover.carries for mover in movers if mover.carries is not None], GOODBYE_SECONDS)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:  # noqa: FBT001, FBT002 - Executor's
         """End every mover at once: uncommitted work is lost, committed work is not."""
@@ -152,64 +104,142 @@ class MoverPool(Executor):
             threads, self._threads = self._threads, []
             for mover in self._movers:
                 mover.process.kill()
-        for _ in threads:
-            self._orders.put(None)
+        self._cancel_waiting(None)
+        self._orders.end()
         for thread in threads:
-            thread.join(_GOODBYE_SECONDS)
+            thread.join(GOODBYE_SECONDS)
 
     def _watch(self) -> None:
         """One mover's life: the thread that starts it must outlive it, or the kernel would end it (PDEATHSIG)."""
-        mover: _Mover | None = None
-        while (order := self._orders.get()) is not None:
-            if self._is_stopping:
-                _cancel(order.future)
+        mover: Mover | None = None
+        me = object()
+        while (order := self._orders.take(me)) is not Sign.END:
+            if order is Sign.LEAVE:
+                mover = self._sent_home(mover, me)
                 continue
-            if not order.future.set_running_or_notify_cancel():
+            assert isinstance(order, Order)
+            if not order.future.running() and not order.future.set_running_or_notify_cancel():
                 continue
             try:
                 mover = mover or self._start()
-                self._carry_out(order, mover)
+                self._carry_out(order, mover, me)
             except Exception as error:  # noqa: BLE001 - handed to whoever waits for the future
-                self._end(mover)
+                self._end(mover, me)
                 mover = None
                 order.future.set_exception(error)
-        self._end(mover)
+        self._end(mover, me)
 
-    def _carry_out(self, order: _Order, mover: _Mover) -> None:
+    def _carry_out(self, order: Order, mover: Mover, me: object) -> None:
         with self._lock:
+            if order.future in self._given_up:
+                raise MoverDied
             mover.carries = order.future
-        mover.send(order.task)
-        while not isinstance(message := mover.receive(), Done):
-            order.on_report(message.content)
+        done = self._converse(mover, order.task, order.hear)
+        if isinstance(done.error, Transient) and self._tries_again(order, done.error, mover, me):
+            return
         with self._lock:  # from here on nobody may kill it for this task's sake
             mover.carries = None
-        if message.error is None:
+        if done.error is None:
             order.future.set_result(None)
             return
-        if message.traceback:
-            message.error.add_note(message.traceback)
-        order.future.set_exception(message.error)
+        if done.traceback:
+            done.error.add_note(done.traceback)
+        order.future.set_exception(done.error)
 
-    def _start(self) -> _Mover:
+    def _converse(self, mover: Mover, task: Task, on_report: Callable[[Any], None]) -> Done:
+        """Have a mover do a task, and see to what it asks for meanwhile; how it went."""
+        mover.send(task)
+        with Counter(self._budgets, mover) as counter:
+            while not isinstance(message := mover.receive(), Done):
+                if isinstance(message, Report):
+                    on_report(message.content)
+                else:
+                    counter.serve(message)
+        return message
+
+    def _tries_again(self, order: Order, refusal: Transient, mover: Mover, me: object) -> bool:
+        """Whether an order that an endpoint has turned away waits for its next try; the mover has let go of all.
+
+        Not when some of it was done before: whoever gave it knows what is left.
+        """
+        is_crowded = refusal.is_crowding and self._budgets.refused(refusal.endpoint, me)
+        self._orders.has_left(me)
+        with self._lock:
+            if order.future in self._given_up:
+                raise MoverDied
+            if self._is_stopping or order.was_heard or not order.wait_and_try_again(is_crowded=is_crowded):
+                return False
+            mover.carries = None
+            self._orders.put(order, first=True)
+        return True
+
+    def _sent_home(self, mover: Mover | None, me: object) -> Mover | None:
+        """Have a mover let go of its connections; the mover, unless it died of it."""
+        try:
+            if mover is not None:
+                self._converse(mover, Task(_let_go, None), lambda _: None)
+            self._orders.has_left(me)
+        except MoverDied:
+            self._end(mover, me)
+            return None
+        return mover
+
+    def _start(self) -> Mover:
         """A mover that knows of a stop which was asked for while it started."""
-        mover = _Mover(self._endpoints)
+        mover = Mover(Start(dict(self._endpoints), self._budgets.limited))
         with self._lock:
             self._movers.append(mover)
             if self._is_shut_down:
                 mover.process.kill()
             elif self._is_stopping:
                 _ask_to_stop(mover)
+        self._tell_limits()  # they may have changed since
         return mover
 
-    def _end(self, mover: _Mover | None) -> None:
+    def _end(self, mover: Mover | None, me: object) -> None:
+        self._orders.has_left(me)
         if mover is None:
             return
         with self._lock:
             self._movers.remove(mover)
         mover.end()
 
+    def _tell_limits(self) -> None:
+        with self._lock:
+            movers = list(self._movers)
+        for mover in movers:
+            with suppress(MoverDied):  # its watcher learns it, too
+                mover.send(Limited(self._budgets.limited))
 
-def _ask_to_stop(mover: _Mover) -> None:
+    def _cancel_waiting(self, futures: Collection[Future[None]] | None) -> None:
+        """Have all orders with these futures, or simply all, done without anybody carrying them out."""
+        for order in self._orders.withdraw(futures):
+            if order.future.running():  # it was turned away once
+                order.future.set_exception(MoverDied("the batch was given up before it could begin"))
+            else:
+                _cancel(order.future)
+
+
+class Leg:
+    """The movers of a pool, for work that connects to certain endpoints; see MoverPool."""
+
+    def __init__(self, pool: MoverPool, endpoints: frozenset[str]) -> None:
+        self._pool = pool
+        self._endpoints = endpoints
+        self.size = pool.size
+        self.abort = pool.abort
+
+    def submit(self, work: Callable[..., None], job: Any, *, on_report: Callable[[Any], None]) -> Future[None]:
+        """See MoverPool.submit."""
+        return self._pool.submit(work, job, on_report=on_report, endpoints=self._endpoints)
+
+
+def _let_go(hands: Hands, job: None) -> None:
+    del job
+    hands.let_go()
+
+
+def _ask_to_stop(mover: Mover) -> None:
     with suppress(MoverDied):  # its watcher learns it, too
         mover.send(Stop())
 

@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 
 from migrator.errors import MigratorError
 from migrator.movers.hands import Hands
-from migrator.movers.messages import Done, Report, Start, Stop, Task
+from migrator.movers.messages import Answer, Done, FromMover, Limited, Report, Start, Stop, Task
+from migrator.movers.part import Desk
 
 _PR_SET_PDEATHSIG = 1
 _ORPHANED = 70
@@ -27,7 +28,7 @@ def main(descriptor: int, parent: int) -> None:
     line = Connection(descriptor)
     sending = threading.Lock()
 
-    def say(message: Report | Done) -> None:
+    def say(message: FromMover) -> None:
         try:
             with sending:
                 line.send(message)
@@ -36,9 +37,11 @@ def main(descriptor: int, parent: int) -> None:
 
     start = line.recv()
     assert isinstance(start, Start)
-    hands = Hands(start.endpoints, lambda content: say(Report(content)))
+    desk = Desk(say)
+    desk.limited = start.limited
+    hands = Hands(start.endpoints, lambda content: say(Report(content)), desk.allowance)
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(line, tasks, hands), name="listen", daemon=True).start()
+    threading.Thread(target=_listen, args=(line, tasks, hands, desk), name="listen", daemon=True).start()
     while True:
         say(_do(tasks.get(), hands))
 
@@ -56,14 +59,19 @@ def _do(task: Task, hands: Hands) -> Done:
     return Done()
 
 
-def _listen(line: Connection, tasks: queue.SimpleQueue[Task], hands: Hands) -> None:
+def _listen(line: Connection, tasks: queue.SimpleQueue[Task], hands: Hands, desk: Desk) -> None:
     while True:
         try:
             message = line.recv()
         except (EOFError, OSError):
             # The coordinator is gone. Whatever is under way must not reach the target: another run may hold it soon.
             os._exit(_ORPHANED)
-        if isinstance(message, Stop):
+        if isinstance(message, Answer):
+            desk.take_in(message)
+        elif isinstance(message, Limited):
+            desk.limited = message.endpoints
+        elif isinstance(message, Stop):
+            desk.is_stopping = True
             hands.ask_to_stop()
         else:
             tasks.put(message)

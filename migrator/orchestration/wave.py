@@ -36,13 +36,14 @@ class Convoy:
     set_out: Callable[[Application, Callable[[], str | None]], AbstractContextManager[Journey]]
     phase_of: Callable[[str], Phase]  # of an application that is not in this convoy
     stop: Stop
+    side_by_side: int  # how many at once, at the most
 
     def travel(self, applications: Sequence[Application], act: Callable[[Journey], Halt | None]) -> list[Outcome]:
         """Have each application do `act`, in the order of their needs; the outcomes in that order."""
         ordered = by_needs(applications)
         self._arrived = {application.name: threading.Event() for application in ordered}
         # In this order: an application that waits for another then never keeps it from starting.
-        with ThreadPoolExecutor(self.wave.parallel, thread_name_prefix="application") as threads:
+        with ThreadPoolExecutor(self.side_by_side, thread_name_prefix="application") as threads:
             futures = [threads.submit(self._take, application, act) for application in ordered]
             return [future.result() for future in futures]
 

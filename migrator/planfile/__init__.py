@@ -8,7 +8,7 @@ from migrator.domain.plan import Plan
 from migrator.planfile.changes import differences
 from migrator.planfile.later import not_carried_out
 
-__all__ = ["differences", "load", "not_carried_out", "schema"]
+__all__ = ["differences", "load", "not_carried_out", "rate", "schema"]
 
 
 def load(path: Path) -> Plan:
@@ -16,6 +16,13 @@ def load(path: Path) -> Plan:
     from migrator.planfile.loading import load_plan  # noqa: PLC0415 - pydantic and yaml are paid for on first use
 
     return load_plan(path)
+
+
+def rate(text: str) -> int:
+    """Bytes a second, in the words of a plan (`20 MB/s`); raises UsageError for anything else."""
+    from migrator.planfile.rates import rate_of  # noqa: PLC0415 - pydantic is paid for on first use
+
+    return rate_of(text)
 
 
 def schema() -> dict[str, object]:

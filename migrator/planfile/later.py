@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.domain.plan import Application, Calendar, EndpointSpec, Plan, Wave
+from migrator.domain.plan import Application, Calendar, Plan, Wave
 
 _SENTENCE = "is not carried out yet"
 _STEPS = (
@@ -28,11 +28,9 @@ def not_carried_out(plan: Plan, application: Application) -> tuple[tuple[str, st
     The itinerary must not pass the step; only the step `fall-back` lies off the way of a run.
     """
     wave = plan.wave_of(application.name)
-    names = {place.endpoint for dataset in application.datasets for place in (dataset.source, dataset.target)}
     found = [
         *_of_calendar(plan.calendar),
         *_of_wave(wave),
-        *(part for endpoint in plan.endpoints if endpoint.name in names for part in _of_endpoint(endpoint)),
         *_of_application(application),
     ]
     sentences = ((step, f"{what} {_SENTENCE}") for step, what in found)
@@ -51,11 +49,6 @@ def _of_wave(wave: Wave) -> Iterator[tuple[str, str]]:
         yield "seed", f"wave `{wave.name}`: `window`"
     if wave.cutover:
         yield "freeze", f"wave `{wave.name}`: `cutover`"
-
-
-def _of_endpoint(endpoint: EndpointSpec) -> Iterator[tuple[str, str]]:
-    if endpoint.limits.bandwidth is not None:
-        yield "seed", f"endpoint `{endpoint.name}`: `limits.bandwidth`"
 
 
 def _of_application(application: Application) -> Iterator[tuple[str, str]]:

@@ -2,66 +2,38 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
-from migrator.domain.plan import Application, EndpointSpec, Location, Wave
-from migrator.endpoints.contract import Endpoint, SourceTree, TargetTree
-from migrator.endpoints.opening import open_endpoint
+from migrator.domain.plan import EndpointSpec, Location
+from migrator.endpoints.contract import Completed, Endpoint, Host, SourceTree, TargetTree
+from migrator.endpoints.opening import names_on_the_way, open_endpoint
+from migrator.movers.budget import Budgets
 
 HERE = EndpointSpec(name="here")
 
 
-class Budget:
-    """How many connections the coordinator itself may have to each endpoint, over all applications of a run."""
+class Hosts:
+    """The endpoints as one application's thread uses them: a connection at a time, within the budget of each."""
 
     def __init__(
-        self, specs: Mapping[str, EndpointSpec], movers: int, locks: Mapping[str, int] = MappingProxyType({})
+        self, specs: Mapping[str, EndpointSpec], budgets: Budgets, check: Callable[[], None] = lambda: None
     ) -> None:
-        # A mover keeps one connection to each endpoint it works with, and so does a lock; what is left is for scans.
-        self._slots = {
-            name: threading.BoundedSemaphore(max(1, spec.limits.connections - movers - locks.get(name, 0)))
-            for name, spec in specs.items()
-        }
-
-    @contextmanager
-    def connection(self, endpoint: str) -> Iterator[None]:
-        """Wait until one more connection is allowed, and take it."""
-        with self._slots[endpoint]:
-            yield
-
-
-def locks_at_once(waves: Iterable[tuple[Wave, Sequence[Application]]], endpoint: str) -> int:
-    """How many target roots at an endpoint a run may hold at one time: each costs a connection there."""
-    most = 0
-    for wave, applications in waves:
-        roots = [sum(each.target.endpoint == endpoint for each in some.datasets) for some in applications]
-        most = max(most, sum(sorted(roots, reverse=True)[: wave.parallel]))
-    return most
-
-
-class Hosts:
-    """The endpoints as one application's thread uses them."""
-
-    def __init__(self, specs: Mapping[str, EndpointSpec], budget: Budget) -> None:
+        """`check` is called now and then while a connection is waited for, and may raise to end that."""
         self._specs = specs
-        self._budget = budget
+        self._budgets = budgets
+        self._check = check
         self._open: dict[str, Endpoint] = {}
 
-    def endpoint(self, name: str) -> Endpoint:
-        """The endpoint of that name; `here` is this machine, whatever the plan calls it."""
-        if name not in self._open:
-            spec = HERE if name == HERE.name and name not in self._specs else self._specs[name]
-            self._open[name] = open_endpoint(spec, self._specs)
-        return self._open[name]
+    def place(self, name: str) -> Host:
+        """Where commands are run and links switched; `here` is this machine, whatever the plan calls it."""
+        return _Counted(self, name)
 
     @contextmanager
     def source(self, location: Location) -> Iterator[SourceTree]:
         """The tree at `location`, for reading only, on a connection of its own."""
-        with self._budget.connection(location.endpoint):
-            tree = self.endpoint(location.endpoint).source(location.path)
+        with self.endpoint(location.endpoint) as endpoint:
+            tree = endpoint.source(location.path)
             try:
                 yield tree
             finally:
@@ -70,15 +42,77 @@ class Hosts:
     @contextmanager
     def target(self, location: Location, temp_key: bytes) -> Iterator[TargetTree]:
         """The tree at `location`, for writing and reading again, on a connection of its own."""
-        with self._budget.connection(location.endpoint):
-            tree = self.endpoint(location.endpoint).target(location.path, temp_key)
+        with self.endpoint(location.endpoint) as endpoint:
+            tree = endpoint.target(location.path, temp_key)
             try:
                 yield tree
             finally:
                 tree.close()
+
+    @contextmanager
+    def lock(self, location: Location, temp_key: bytes, holder: str) -> Iterator[None]:
+        """The lock on the target root at `location`, which is made if it is missing; Held when another run has it."""
+        with ExitStack() as stack:
+            with self.target(location, temp_key) as tree:
+                tree.make_root()
+                stack.enter_context(tree.hold(holder))  # outlives the tree
+            stack.enter_context(self._budgets.lock(self._way(location.endpoint)))
+            yield
+
+    @contextmanager
+    def endpoint(self, name: str) -> Iterator[Endpoint]:
+        """The endpoint of that name, for one connection; what is left open by then and not used is closed."""
+        spec = self.spec(name)
+        with self._budgets.connection(self._way(name), self._check):
+            if name not in self._open:
+                self._open[name] = open_endpoint(spec, self._specs, self._budgets.allowance)
+            try:
+                yield self._open[name]
+            finally:
+                self._open[name].rest()
+
+    def spec(self, name: str) -> EndpointSpec:
+        """The endpoint of that name as the plan writes it; `here` is this machine, whatever the plan calls it."""
+        return HERE if name == HERE.name and name not in self._specs else self._specs[name]
 
     def close(self) -> None:
         """Close every connection."""
         for endpoint in self._open.values():
             endpoint.close()
         self._open.clear()
+
+    def _way(self, name: str) -> tuple[str, ...]:
+        return names_on_the_way(self._specs[name], self._specs) if name in self._specs else ()
+
+
+class _Counted:
+    """A Host of which each use is a connection within the budget."""
+
+    def __init__(self, hosts: Hosts, name: str) -> None:
+        self._hosts = hosts
+        self._name = name
+
+    @property
+    def spec(self) -> EndpointSpec:
+        """The endpoint as the plan writes it."""
+        return self._hosts.spec(self._name)
+
+    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+        """Run a command there; the wait for a connection does not count."""
+        with self._hosts.endpoint(self._name) as endpoint:
+            return endpoint.run(argv, timeout_seconds)
+
+    def read_link(self, path: bytes) -> bytes | None:
+        """The text of the symbolic link at `path`."""
+        with self._hosts.endpoint(self._name) as endpoint:
+            return endpoint.read_link(path)
+
+    def point_link(self, path: bytes, to: bytes) -> None:
+        """Make `path` a symbolic link to `to`."""
+        with self._hosts.endpoint(self._name) as endpoint:
+            endpoint.point_link(path, to)
+
+    def remove_link(self, path: bytes) -> None:
+        """Remove the symbolic link at `path`."""
+        with self._hosts.endpoint(self._name) as endpoint:
+            endpoint.remove_link(path)

@@ -11,7 +11,8 @@ from migrator.domain.events import Note, OnEvent
 from migrator.domain.filters import Filter
 from migrator.domain.plan import Application, Dataset, EndpointSpec, Location, Place, Plan
 from migrator.domain.stopping import Stop
-from migrator.endpoints.contract import Abilities, Endpoint
+from migrator.endpoints.contract import Abilities, Host
+from migrator.endpoints.opening import names_on_the_way
 from migrator.journal.application import ApplicationJournal
 from migrator.movers.crossing import Crossing
 from migrator.movers.pool import MoverPool
@@ -44,9 +45,7 @@ class Scene:
             return
         with ExitStack() as stack:
             for dataset in self.application.datasets:
-                with self.hosts.target(dataset.target, self.journal.temp_key) as tree:
-                    tree.make_root()
-                    stack.enter_context(tree.hold(self.holder))  # outlives the tree
+                stack.enter_context(self.hosts.lock(dataset.target, self.journal.temp_key, self.holder))
             self._held = stack.pop_all()
 
     def let_go(self) -> None:
@@ -71,7 +70,7 @@ class Scene:
             filter=Filter(dataset.exclude),
             open_source=lambda: self.hosts.source(source),
             open_target=lambda: self.hosts.target(target, temp_key),
-            pool=self.pool,
+            pool=self.pool.towards(self._ends(dataset)),
             on_event=self.on_event,
             stop=self.stop,
             recognises=not self.reads_source_again(dataset),
@@ -110,12 +109,17 @@ class Scene:
             return dataset.proof == "hash"
         return not self.source_abilities(dataset).sees_ctime
 
-    def place(self, place: Place) -> Endpoint:
+    def place(self, place: Place) -> Host:
         """Where a hook or a switch runs: the side of the first dataset, or this machine."""
         if place == "here":
-            return self.hosts.endpoint(HERE.name)
+            return self.hosts.place(HERE.name)
         first = self.application.datasets[0]
-        return self.hosts.endpoint(first.source.endpoint if place == "source" else first.target.endpoint)
+        return self.hosts.place(first.source.endpoint if place == "source" else first.target.endpoint)
+
+    def _ends(self, dataset: Dataset) -> set[str]:
+        specs = {spec.name: spec for spec in self.plan.endpoints}
+        ends = (dataset.source.endpoint, dataset.target.endpoint)
+        return {name for end in ends for name in names_on_the_way(specs[end], specs)}
 
     def note(self, sentence: str) -> None:
         """Tell the operator something worth knowing."""

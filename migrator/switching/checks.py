@@ -12,7 +12,7 @@ from migrator.domain.entries import display
 from migrator.domain.plan import Application, Place
 from migrator.domain.reports import CheckOutcome, Moment
 from migrator.domain.stopping import Stop
-from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed, Endpoint
+from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed, Host
 from migrator.errors import EndpointUnavailable
 from migrator.switching.quoting import quoted
 from migrator.switching.requests import Unanswered, ask
@@ -29,7 +29,7 @@ Try = Callable[[float], str | None]  # given how many seconds it may take: what 
 class Checking:
     """What checks need of the run they belong to."""
 
-    place: Callable[[Place], Endpoint]
+    place: Callable[[Place], Host]
     stop: Stop
 
 
@@ -71,7 +71,7 @@ def _kind(check: Check) -> str:
             return "command"
 
 
-def _tries(check: Check, place: Callable[[Place], Endpoint]) -> Try:
+def _tries(check: Check, place: Callable[[Place], Host]) -> Try:
     match check:
         case HttpCheck():
             return lambda seconds: _http(check, min(seconds, _TRY_SECONDS))
@@ -103,11 +103,11 @@ def _tcp(check: TcpCheck, seconds: float) -> str | None:
     return None
 
 
-def _command(check: CommandCheck, place: Callable[[Place], Endpoint], seconds: float) -> str | None:
+def _command(check: CommandCheck, place: Callable[[Place], Host], seconds: float) -> str | None:
     return _failure(place(check.on).run(check.argv, seconds), f"at the {check.on} " if check.on != "here" else "")
 
 
-def _same_output(check: SameOutput, place: Callable[[Place], Endpoint], seconds: float) -> str | None:
+def _same_output(check: SameOutput, place: Callable[[Place], Host], seconds: float) -> str | None:
     source = place("source").run(check.argv, seconds)
     target = place("target").run(check.argv, seconds)
     for side, completed in (("source", source), ("target", target)):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from migrator.domain.acts import HaproxySwitch, HttpSwitch, OwnSwitch
 from migrator.domain.entries import display
 from migrator.domain.plan import Application, Argv, DnsSwitch, Place, Switch, SymlinkSwitch, Triple
-from migrator.endpoints.contract import Completed, Endpoint
+from migrator.endpoints.contract import Completed, Host
 from migrator.errors import Refused
 from migrator.switching.deadline import Overdue, Result, within
 from migrator.switching.dns import dns_effect
@@ -76,7 +76,7 @@ class _TooLate(Refused):
 class SymlinkEffect:
     """A symbolic link that points where the plan says."""
 
-    def __init__(self, application: str, name: str, switch: SymlinkSwitch, endpoint: Endpoint) -> None:
+    def __init__(self, application: str, name: str, switch: SymlinkSwitch, endpoint: Host) -> None:
         self.application = application
         self.name = name
         self._switch = switch
@@ -128,7 +128,7 @@ class SymlinkEffect:
             ) from error
 
 
-def freeze_effect(application: Application, place: Callable[[Place], Endpoint]) -> Effect | None:
+def freeze_effect(application: Application, place: Callable[[Place], Host]) -> Effect | None:
     """The freeze of `application`; None when the plan declares its source static."""
     if application.freeze is None:
         return None
@@ -136,7 +136,7 @@ def freeze_effect(application: Application, place: Callable[[Place], Endpoint]) 
 
 
 def effects_of(
-    application: Application, place: Callable[[Place], Endpoint], note: Callable[[str], None] = lambda _: None
+    application: Application, place: Callable[[Place], Host], note: Callable[[str], None] = lambda _: None
 ) -> tuple[Effect, ...]:
     """The switches of `application`, in the order in which they are applied; undo goes backwards.
 
@@ -152,7 +152,7 @@ def _effect(
     application: str,
     number: int,
     switch: Switch,
-    place: Callable[[Place], Endpoint],
+    place: Callable[[Place], Host],
     note: Callable[[str], None],
 ) -> Effect:
     match switch:

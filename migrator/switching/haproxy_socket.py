@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed, Endpoint
+from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed, Host
 from migrator.errors import EndpointUnavailable
 from migrator.switching.quoting import brief, quoted
 
@@ -41,7 +41,7 @@ class NoAnswer(EndpointUnavailable):
     """The socket is not there, not ours to use, or does not answer."""
 
 
-def runtime_at(endpoint: Endpoint, path: str) -> Ask:
+def runtime_at(endpoint: Host, path: str) -> Ask:
     """One command to the socket at `path`, sent where `endpoint` is; its answer. NoAnswer when there is none.
 
     On this machine directly, elsewhere by the python3 that is there.

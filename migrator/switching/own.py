@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from migrator.domain.acts import OwnSwitch
 from migrator.domain.plan import Place
-from migrator.endpoints.contract import Completed, Endpoint
+from migrator.endpoints.contract import Completed, Host
 from migrator.errors import MigratorError, Refused
 from migrator.planfile.own_kinds import own_kinds, package_of, told
 from migrator.switching.deadline import Overdue, within
@@ -26,7 +26,7 @@ _ANSWERS = {True: Answer.IN_PLACE, False: Answer.NOT_IN_PLACE, None: Answer.UNKN
 class Hands:
     """What a switch of another package can reach: hosts of the plan, and the folder of the plan file."""
 
-    def __init__(self, application: str, folder: Path, place: Callable[[Place], Endpoint]) -> None:
+    def __init__(self, application: str, folder: Path, place: Callable[[Place], Host]) -> None:
         self.application = application
         self.folder = folder
         self._place = place
@@ -52,7 +52,7 @@ class OwnKind(Protocol):
 class OwnEffect:
     """An effect whose acts are another package's."""
 
-    def __init__(self, application: str, name: str, switch: OwnSwitch, place: Callable[[Place], Endpoint]) -> None:
+    def __init__(self, application: str, name: str, switch: OwnSwitch, place: Callable[[Place], Host]) -> None:
         self.application = application
         self.name = name
         self.doubt: Doubt | None = None  # why the last probe's answer was unknown

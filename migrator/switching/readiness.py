@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from migrator.domain.acts import HaproxySwitch, HttpCheck, HttpSwitch
 from migrator.domain.plan import Application, Place
 from migrator.domain.reports import Finding
-from migrator.endpoints.contract import Endpoint
+from migrator.endpoints.contract import Host
 from migrator.errors import MigratorError
 from migrator.switching.effect import Doubt
 from migrator.switching.haproxy import HaproxyEffect
@@ -28,7 +28,7 @@ def lacking(application: Application) -> Iterator[Finding]:
         yield Finding("missing-package", "error", sentence, HINT_INSTALL, application.name)
 
 
-def unready(application: Application, place: Callable[[Place], Endpoint]) -> Iterator[Finding]:
+def unready(application: Application, place: Callable[[Place], Host]) -> Iterator[Finding]:
     """What `lacking` finds, and each HAProxy that cannot be asked: a warning, since it may be set up later."""
     yield from lacking(application)
     for number, switch in enumerate(application.switches, start=1):
@@ -39,7 +39,7 @@ def unready(application: Application, place: Callable[[Place], Endpoint]) -> Ite
                 yield Finding("haproxy", "warning", sentence, doubt.hint, application.name)
 
 
-def _doubt_about(application: str, switch: HaproxySwitch, place: Callable[[Place], Endpoint]) -> Doubt | None:
+def _doubt_about(application: str, switch: HaproxySwitch, place: Callable[[Place], Host]) -> Doubt | None:
     effect = HaproxyEffect(application, "haproxy", switch, runtime_at(place(switch.on), switch.socket))
     try:
         effect.probe()

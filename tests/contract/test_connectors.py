@@ -480,7 +480,7 @@ class TestRefusals:
     def test_a_server_that_stays_full_is_given_up(
         self, name: Name, account: Account, client_key: ClientKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("migrator.endpoints.ssh.connecting._LAST_TRY_SECONDS", 2)
+        monkeypatch.setattr("migrator.endpoints.allowance.PATIENCE_SECONDS", 2)
         with (
             running_sshd(Setup(account, client_key, lines=("MaxStartups 1",))) as sshd,
             socket.create_connection(("127.0.0.1", sshd.port)),

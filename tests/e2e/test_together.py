@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from tests.support.cli import Cli
+from tests.support.doorman import doorman
 from tests.support.moves import NAME, Move, give
-from tests.support.plans import Mapped, remote
+from tests.support.plans import Mapped, flag_freeze, remote
 from tests.support.sshd import Sshd, descendants, wait_for
 from tests.support.trees import build_many, differences
 
@@ -163,11 +164,11 @@ def connections_to(port: int) -> int:
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-@pytest.mark.parametrize(("connector", "limit", "wanted"), [("openssh", 2, 5), ("paramiko", 2, 5), ("openssh", 6, 6)])
+@pytest.mark.parametrize(("connector", "limit", "wanted"), [("openssh", 2, 3), ("paramiko", 2, 3), ("openssh", 6, 6)])
 def test_an_endpoint_gets_no_more_connections_than_it_bears(
     connector: Literal["openssh", "paramiko"], limit: int, wanted: int, sshd: Sshd, ground: Path, tmp_path: Path
 ) -> None:
-    """Three roots behind one server are filled at once; with a limit of 2 their locks come on top of it."""
+    """Three roots behind one server, to be filled at once; with a limit of 2 the lock of one comes on top of it."""
     spec = sshd.endpoint(connector, "new")
     end = remote(replace(spec, limits=replace(spec.limits, connections=limit)))
     moves = []
@@ -188,4 +189,62 @@ def test_an_endpoint_gets_no_more_connections_than_it_bears(
         assert run.returncode == 0, cli.plan.with_name("stderr.txt").read_text()
     assert 2 <= most <= wanted
     for move in moves:
+        assert differences(move.source, move.target, nanoseconds=False) == []
+
+
+def test_commands_scans_movers_and_probes_stay_within_the_limit_together(
+    sshd: Sshd, ground: Path, tmp_path: Path
+) -> None:
+    """Two applications side by side, read from one server that also runs their freezes."""
+    spec = sshd.endpoint("openssh", "old")
+    end = remote(replace(spec, limits=replace(spec.limits, connections=3)), lane="auto")
+    moves = []
+    for name in ("a", "b"):
+        move = Move(tmp_path / name, ground / f"source-{name}", tmp_path / f"target-{name}", source_end=end)
+        move.folder.mkdir()
+        build_many(bytes(move.source), 600)
+        moves.append(move)
+    flags = ground / "flags"
+    flags.mkdir()
+    give(ground, sshd.setup.account)
+    freezes = [{**flag_freeze(flags / name), "on": "source"} for name in ("a", "b")]
+    cli = moves[1].cli(moves[0].application(freeze=freezes[0]) | {"name": "a"}, freeze=freezes[1])
+    side_by_side(cli, 2)
+    most = 0
+    with cli.started("run", "--yes") as run:
+        while run.poll() is None:
+            most = max(most, connections_to(sshd.port))
+            time.sleep(0.002)
+        assert run.returncode == 0, cli.plan.with_name("stderr.txt").read_text()
+    assert most == 3
+    assert {path.name for path in flags.iterdir()} == {"a", "b"}
+    for move in moves:
+        assert differences(move.source, move.target, nanoseconds=False) == []
+
+
+@pytest.mark.parametrize("connector", ["openssh", "paramiko"])
+def test_a_server_that_bears_less_than_the_plan_says_gets_less(
+    connector: Literal["openssh", "paramiko"], sshd: Sshd, ground: Path, tmp_path: Path
+) -> None:
+    """Two connections are let in; the plan allows six, for two applications with two movers and their scans."""
+    moves = []
+    with doorman(sshd.port, 2) as man:
+        spec = sshd.endpoint(connector, "old")
+        assert spec.ssh is not None
+        spec = replace(spec, ssh=replace(spec.ssh, port=man.port), limits=replace(spec.limits, connections=6))
+        for name in ("a", "b"):
+            source = ground / f"source-{name}"
+            move = Move(tmp_path / name, source, tmp_path / f"target-{name}", source_end=remote(spec, lane="agent"))
+            move.folder.mkdir()
+            build_many(bytes(move.source), 3000)
+            moves.append(move)
+        give(ground, sshd.setup.account)
+        cli = moves[1].cli(moves[0].application() | {"name": "a"})
+        side_by_side(cli, 2)
+        told = cli("run", "--yes")
+    assert man.refusals > 0
+    assert man.most_seen == 2
+    assert told.stderr.count("refuses connections") + told.stdout.count("refuses connections") == 1, str(told)
+    for move in moves:
+        assert move.is_switched_over
         assert differences(move.source, move.target, nanoseconds=False) == []

@@ -17,12 +17,13 @@ from migrator.errors import Incomplete, Refused, SourceMoved
 from migrator.journal.application import ApplicationJournal
 from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
+from migrator.movers.budget import Budgets
 from migrator.movers.pool import MoverPool
 from migrator.orchestration import itinerary, journey
 from migrator.orchestration.gates import Gates, new_approval
 from migrator.orchestration.itinerary import Row
 from migrator.orchestration.journey import Journey
-from migrator.steps.hosts import Budget, Hosts
+from migrator.steps.hosts import Hosts
 from migrator.steps.scene import Scene
 from tests.support.plans import application, flag_freeze, link_switch, local, write_plan
 
@@ -54,7 +55,7 @@ class Trip:
     def journey(self, *granted: Gate, until: Phase | None = None, needs: str | None = None) -> Journey:
         specs = {spec.name: spec for spec in self.plan.endpoints}
         (portail,) = self.plan.applications
-        hosts, pool = Hosts(specs, Budget(specs, 1)), MoverPool(1, specs)
+        hosts, pool = Hosts(specs, Budgets(specs)), MoverPool(1, specs)
         scene = Scene(self.plan, portail, self.journal, hosts, pool, self.events.append, Stop(), holder="test")
         gates = Gates(self.plan, Journal.open(self.state), "Ada", frozenset(granted))
         return Journey(scene, gates, "run-1", until, lambda: needs)

@@ -44,7 +44,6 @@ def parts(folder: Path, **more: str) -> tuple[tuple[str, str], ...]:
             "seed",
             "calendar: `bandwidth`",
         ),
-        ("endpoint", ", limits: {bandwidth: 1 MB/s}", "seed", "endpoint `old`: `limits.bandwidth`"),
         ("wave", "window: {to: 2018-07-29}", "seed", "wave `w`: `window`"),
         ("wave", "cutover: {days: sat, hours: 22:00-06:00}", "freeze", "wave `w`: `cutover`"),
         ("application", "verify_under_freeze: changed", "verify", "application `a`: `verify_under_freeze: changed`"),
@@ -60,7 +59,7 @@ def test_each_part_is_named_with_its_step(where: str, text: str, step: str, what
 def test_what_is_carried_out_is_not_named(tmp_path: Path) -> None:
     found = parts(
         tmp_path,
-        endpoint=", limits: {connections: 3}, connector: openssh",
+        endpoint=", limits: {connections: 3, bandwidth: 1 MB/s}, connector: openssh",
         wave="parallel: 2",
         application="soak: 2h\n        freeze: {apply: [a], probe: [a], undo: [a]}\n        verify_under_freeze: all\n"
         "        switch:\n          - symlink: {link: /a, to: /b}\n"

@@ -9,6 +9,7 @@ from typing import Protocol
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.agent.conversation import Conversation
 from migrator.endpoints.agent.session import COMMAND, AgentSession
+from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.contract import Abilities, Completed
 from migrator.endpoints.ssh.channel import Connector
 from migrator.endpoints.ssh.connecting import open_session
@@ -48,6 +49,9 @@ class Access(Protocol):
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command there; see Endpoint.run."""
 
+    def rest(self) -> None:
+        """Close connections that nobody uses at the moment."""
+
     def close(self) -> None:
         """Close every connection; may be called twice."""
 
@@ -57,9 +61,10 @@ class FarAccess:
 
     account = "the account that migrator logs in with"
 
-    def __init__(self, spec: EndpointSpec, connector: Connector) -> None:
+    def __init__(self, spec: EndpointSpec, connector: Connector, allowance: Allowance = UNLIMITED) -> None:
         self._spec = spec
         self._connector = connector
+        self._allowance = allowance
         self._lock = threading.Lock()
         self._spare: AgentSession | None = None
         self._version = ""
@@ -111,17 +116,24 @@ class FarAccess:
         """Run a command there; see Endpoint.run."""
         return self._connector.run(argv, timeout_seconds)
 
-    def close(self) -> None:
-        """End the session that nobody has taken, and every connection."""
+    def rest(self) -> None:
+        """End the session that nobody has taken."""
         with self._lock:
             spare, self._spare = self._spare, None
         if spare is not None:
             spare.close()
+
+    def close(self) -> None:
+        """End the session that nobody has taken, and every connection."""
+        self.rest()
         self._connector.close()
 
     def _start(self) -> AgentSession:
         session = open_session(
-            lambda: self._connector.open_command(COMMAND), lambda channel: AgentSession.start(channel, self.name)
+            lambda: self._connector.open_command(COMMAND),
+            lambda channel: AgentSession.start(channel, self.name),
+            self._allowance,
         )
+        session.allowance = self._allowance
         self._version, self._is_root = session.version, session.is_root
         return session

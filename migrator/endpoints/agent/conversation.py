@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from migrator.endpoints.agent import program as agent
+from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
 
 # What is done with an answer's body, or with the error that is the answer; it must not exchange bytes itself.
@@ -26,6 +27,7 @@ class Conversation(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.allowance: Allowance = UNLIMITED  # whoever asks for content or sends it pays first
         self._error: MigratorError | None = None
         self._next_handle = 1
 

@@ -79,6 +79,12 @@ class AgentEndpoint:
         if self.read_link(path) is not None:
             self._asked(path, lambda session: session.call(agent.REMOVE_LINK, 0, agent.packed(path)))
 
+    def rest(self) -> None:
+        """Close connections that nobody uses at the moment."""
+        if self._session is not None:
+            self._session.close()
+        self._access.rest()
+
     def close(self) -> None:
         """Close every connection; may be called twice."""
         for tree in self._trees:

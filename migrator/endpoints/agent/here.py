@@ -11,6 +11,7 @@ from typing import Any
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.access import KEPT_BY_AGENT
 from migrator.endpoints.agent.conversation import Answer, Conversation, DiskFault, Failed
+from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.contract import Abilities, Completed
 from migrator.endpoints.local_commands import run_command
 
@@ -57,6 +58,9 @@ class HereAccess:
     where = "on this machine"
     account = "the user that runs migrator"
 
+    def __init__(self, allowance: Allowance = UNLIMITED) -> None:
+        self._allowance = allowance
+
     @property
     def abilities(self) -> Abilities:
         """What a local tree sees and keeps."""
@@ -80,11 +84,16 @@ class HereAccess:
 
     def connect(self) -> HereConversation:
         """A conversation with an agent of its own."""
-        return HereConversation()
+        conversation = HereConversation()
+        conversation.allowance = self._allowance
+        return conversation
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command with the environment of migrator, secrets left out; see Endpoint.run."""
         return run_command(argv, timeout_seconds)
+
+    def rest(self) -> None:
+        """There is no connection to close."""
 
     def close(self) -> None:
         """There is no connection to close."""

@@ -113,6 +113,7 @@ class AgentRanges:
         if request is None:
             self._session.send(agent.PART_CHECK, self._handle, then=take, fail=fail)
         else:
+            self._session.allowance.pay(request.length)
             self._session.send(agent.PART_READ, self._handle, _PLACE.pack(*request), then=take, fail=fail)
 
     @staticmethod
@@ -169,6 +170,7 @@ class AgentLargeWriter:
         with memoryview(data) as view:
             for start in range(0, len(data), _REQUEST_BYTES):
                 part = bytes(view[start : start + _REQUEST_BYTES])
+                self._session.allowance.pay(len(part))
                 self._send(agent.LARGE_WRITE, struct.pack(">Q", offset + start), part)
 
     def copy_old(self, extent: Extent) -> None:

@@ -28,7 +28,7 @@ class Reading:
         self._is_all_told = False
         self._told: deque[Entry] = deque()  # told to the agent, not yet read to its end
         self._told_bytes = 0
-        self._asked = 0  # answers under way
+        self._paid: deque[int] = deque()  # bytes of content, for each answer that was asked for and not handed out
         self._arrived: deque[bytes] = deque()
         self._failed: list[OSError] = []
         self._delivered = 0  # bytes of the file that is being read
@@ -42,9 +42,8 @@ class Reading:
                 self._tell()
                 if not self._told:
                     return
-                while self._asked + len(self._arrived) < _AHEAD_ANSWERS:
-                    self._asked += 1
-                    self._send(agent.READ_NEXT, then=self._take)
+                while len(self._paid) < _AHEAD_ANSWERS:
+                    self._ask()
                 while not self._arrived:
                     self._session.pump()
                     if self._failed:
@@ -70,18 +69,28 @@ class Reading:
         if request:
             self._send(agent.READ_PUT, *request)
 
-    def _take(self, body: bytes) -> None:
-        self._asked -= 1
-        self._arrived.append(body)
+    def _ask(self) -> None:
+        """Pay for as much as one answer is likely to bring, and ask for it."""
+        expected_bytes = 0
+        if self._session.allowance.is_limited:
+            coming_bytes = self._told_bytes - self._delivered - sum(self._paid)
+            expected_bytes = max(0, min(agent.REPLY_BYTES, coming_bytes))
+            self._session.allowance.pay(expected_bytes)
+        self._paid.append(expected_bytes)
+        self._send(agent.READ_NEXT, then=self._arrived.append)
 
     def _pieces_of(self, body: bytes) -> Iterator[Piece]:
-        at = 0
+        at = came_bytes = 0
+        paid_bytes = self._paid.popleft()
         while at < len(body):
             try:
                 piece, at = self._piece(body, at)
             except (Malformed, struct.error) as error:
                 raise self._session.broken(str(error)) from None
+            came_bytes += len(piece.data)
             yield piece
+        if self._session.allowance.is_limited:
+            self._session.allowance.pay(came_bytes - paid_bytes)
 
     def _piece(self, body: bytes, at: int) -> tuple[Piece, int]:
         if not self._told:

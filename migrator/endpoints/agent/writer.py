@@ -51,6 +51,7 @@ class AgentWriter:
         """Append to the open file."""
         if self._path is None:
             return
+        self._session.allowance.pay(len(data))
         self._held.append(data)
         self._held_bytes += len(data)
         if self._held_bytes > _SMALL_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 
 from migrator.domain.plan import EndpointSpec
+from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.contract import Abilities
 from migrator.endpoints.sftp.session import SftpSession
 from migrator.endpoints.ssh.channel import Connector
@@ -14,9 +15,10 @@ from migrator.endpoints.ssh.connecting import open_session
 class Access:
     """The way to one endpoint; each session has a connection of its own."""
 
-    def __init__(self, spec: EndpointSpec, connector: Connector) -> None:
+    def __init__(self, spec: EndpointSpec, connector: Connector, allowance: Allowance = UNLIMITED) -> None:
         self._spec = spec
         self._connector = connector
+        self._allowance = allowance
 
     @property
     def name(self) -> str:
@@ -46,4 +48,8 @@ class Access:
 
     def connect(self) -> SftpSession:
         """A new session on a new connection."""
-        return open_session(self._connector.open_sftp, lambda channel: SftpSession.start(channel, self.name))
+        session = open_session(
+            self._connector.open_sftp, lambda channel: SftpSession.start(channel, self.name), self._allowance
+        )
+        session.allowance = self._allowance
+        return session

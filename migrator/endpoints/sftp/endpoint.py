@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from migrator.domain.entries import Kind, display
 from migrator.domain.plan import EndpointSpec
+from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.contract import Completed
 from migrator.endpoints.sftp import calls, wire
 from migrator.endpoints.sftp.access import Access
@@ -22,10 +23,10 @@ from migrator.errors import EndpointUnavailable, MigratorError, Refused
 class SftpEndpoint:
     """An Endpoint over SSH; every tree, lease, and the links below have a connection each. Owns `connector`."""
 
-    def __init__(self, spec: EndpointSpec, connector: Connector) -> None:
+    def __init__(self, spec: EndpointSpec, connector: Connector, allowance: Allowance = UNLIMITED) -> None:
         self._spec = spec
         self._connector = connector
-        self._access = Access(spec, connector)
+        self._access = Access(spec, connector, allowance)
         self._trees: list[SftpSource] = []
         self._session: SftpSession | None = None
 
@@ -104,6 +105,11 @@ class SftpEndpoint:
             calls.remove(self._connected(), path)
         except SftpFailure as failure:
             raise self._no_access(path, str(failure)) from failure
+
+    def rest(self) -> None:
+        """Close connections that nobody uses at the moment."""
+        if self._session is not None:
+            self._session.close()
 
     def close(self) -> None:
         """Close every connection; may be called twice."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from migrator.domain.entries import display
+from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.sftp import wire
 from migrator.endpoints.sftp.handles import HANDLES_ELSEWHERE, HANDLES_WHERE_LIMITS_ARE_TOLD, Handles
 from migrator.endpoints.ssh.channel import Channel
@@ -31,6 +32,7 @@ HANDSHAKE_SECONDS = 20.0
 
 _HEADER = struct.Struct(">IBI")  # length, kind, id
 _HEADER_BYTES = 9
+_LENGTH = struct.Struct(">I")
 _BEFORE_LIMITS_BYTES = 32 * 1024  # what every server takes in one READ or WRITE
 _LARGEST_TRANSFER_BYTES = 261120  # OpenSSH's own limit
 _LARGEST_PACKET_BYTES = 256 * 1024 + 1024
@@ -48,6 +50,7 @@ class SftpSession:
 
     def __init__(self, channel: Channel, name: str, no_progress_seconds: float = NO_PROGRESS_SECONDS) -> None:
         self.name = name
+        self.allowance: Allowance = UNLIMITED
         self.extensions: frozenset[bytes] = frozenset()
         self.read_bytes = _BEFORE_LIMITS_BYTES
         self.write_bytes = _BEFORE_LIMITS_BYTES
@@ -95,6 +98,8 @@ class SftpSession:
 
     def send(self, kind: int, payload: bytes, then: Answer, content: bytes = b"") -> None:
         """Queue a request, its payload in one or two parts; `then` is called with its answer during a later `pump`."""
+        if (content or kind == wire.READ) and self.allowance.is_limited:
+            then = self._paid_for(kind, payload, content, then)
         request = self._next_id
         self._next_id = (request + 1) & 0xFFFFFFFF
         self._waiting[request] = then
@@ -104,6 +109,21 @@ class SftpSession:
         out += content
         if len(out) > _FLUSH_BYTES:
             self._flush()
+
+    def _paid_for(self, kind: int, payload: bytes, content: bytes, then: Answer) -> Answer:
+        """Pay for the content that a request takes along or asks for; `then`, which gives back what did not come."""
+        self.allowance.pay(len(content))
+        if kind != wire.READ:
+            return then
+        (asked_bytes,) = _LENGTH.unpack_from(payload, len(payload) - _LENGTH.size)
+        self.allowance.pay(asked_bytes)
+
+        def settle(kind: int, body: memoryview) -> None:
+            came_bytes = len(body) - _LENGTH.size if kind == wire.DATA else 0
+            self.allowance.pay(min(0, came_bytes - asked_bytes))
+            then(kind, body)
+
+        return settle
 
     def call(self, kind: int, payload: bytes, take: Callable[[int, memoryview], T]) -> T:
         """What `take` makes of the answer to one request, waited for; raises what `take` raises."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from migrator.endpoints.contract import Completed
 from migrator.errors import MigratorError
+
+# The turn to connect and log in, held from before the first packet until there is a session, or will be none.
+Door = Callable[[], AbstractContextManager[None]]
 
 
 class Channel(Protocol):

@@ -15,10 +15,24 @@ _WORDS_LIMIT = 300
 
 
 class Transient(EndpointUnavailable):
-    """A refusal before any login that may pass by itself; worth `attempts` tries in all."""
+    """A refusal by `endpoint` before any login that may pass by itself; worth `attempts` tries in all.
 
-    def __init__(self, message: str, *, hint: str | None, attempts: int) -> None:
+    `is_crowding` says that it may have too many connections.
+    """
+
+    # The defaults are for pickle, which brings the real values afterwards.
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        endpoint: str = "",
+        attempts: int = 1,
+        is_crowding: bool = False,
+    ) -> None:
         super().__init__(message, hint=hint)
+        self.endpoint = endpoint
+        self.is_crowding = is_crowding
         self.attempts = attempts
 
 
@@ -110,7 +124,8 @@ def connection_error(failure: Failure, spec: EndpointSpec, words: bytes = b"") -
     if failure in _SAFETY:
         return SafetyStop(message, hint=hint)
     if failure in _ATTEMPTS:
-        return Transient(message, hint=hint, attempts=_ATTEMPTS[failure])
+        is_crowding = failure is Failure.DROPPED
+        return Transient(message, hint=hint, endpoint=spec.name, attempts=_ATTEMPTS[failure], is_crowding=is_crowding)
     return (NoCommand if failure is Failure.NO_COMMAND else EndpointUnavailable)(message, hint=hint)
 
 

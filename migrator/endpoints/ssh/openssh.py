@@ -7,17 +7,19 @@ import shlex
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from migrator.domain.entries import display
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
 from migrator.endpoints.ssh.anonymous_file import AnonymousFile
+from migrator.endpoints.ssh.channel import Door
 from migrator.endpoints.ssh.failures import Failure, connection_error, last_line
 from migrator.endpoints.ssh.openssh_child import SshChild
 from migrator.endpoints.ssh.openssh_command import pins_of
 from migrator.endpoints.ssh.openssh_log import diagnose
-from migrator.endpoints.ssh.route import check_identity, check_names, host_of
+from migrator.endpoints.ssh.route import HANDSHAKE_SECONDS, check_identity, check_names, host_of
 from migrator.errors import MigratorError
 
 # How long ssh may take to say why it ended, once its output has.
@@ -55,7 +57,7 @@ class OpensshChannel:
         stories, words = self._child.stories, self._child.words
         if self._is_command and stories[-1].has_status:
             return connection_error(Failure.NO_COMMAND, self._route[-1], last_line(words))
-        return diagnose(self._route, stories, words, was_cut_off=self._was_interrupted)
+        return diagnose(self._route, stories, words, was_cut_off=self._was_interrupted or self._child.was_given_up)
 
     def interrupt(self) -> None:
         """Kill ssh, which ends both pipes."""
@@ -75,8 +77,9 @@ class OpensshChannel:
 class OpensshConnector:
     """Speaks SSH to `spec`, by way of `jumps` (first hop first), through the system's client; see `Connector`."""
 
-    def __init__(self, spec: EndpointSpec, jumps: Sequence[EndpointSpec] = ()) -> None:
+    def __init__(self, spec: EndpointSpec, jumps: Sequence[EndpointSpec] = (), door: Door = nullcontext) -> None:
         self._route = (*jumps, spec)
+        self._door = door
         for each in self._route:
             check_names(each)
         self._lock = threading.Lock()
@@ -104,7 +107,7 @@ class OpensshConnector:
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command on a connection of its own, whose making counts towards the time; see `Connector.run`."""
-        child = self._start("--", host_of(self._route[-1]), shlex.join(argv))
+        child = self._start("--", host_of(self._route[-1]), shlex.join(argv), seconds=timeout_seconds)
         try:
             return self._outcome(child, timeout_seconds)
         finally:
@@ -133,20 +136,24 @@ class OpensshConnector:
         return channel
 
     def _outcome(self, child: SshChild, timeout_seconds: float) -> Completed:
-        deadline = time.monotonic() + timeout_seconds
+        deadline = child.started_at + timeout_seconds
         child.stdin.close()
         stdout = _read_until(child, deadline)
         status = child.wait(max(0.0, deadline - time.monotonic()))
         story = child.stories[-1]
         self._banner = self._banner or story.banner
         if not story.is_logged_in:
-            raise diagnose(self._route, child.stories, child.words, was_cut_off=status is None)
+            raise diagnose(self._route, child.stories, child.words, was_cut_off=status is None or child.was_given_up)
         return Completed(status if story.has_status else None, stdout, child.words)
 
-    def _start(self, *ending: str) -> SshChild:
+    def _start(self, *ending: str, seconds: float = HANDSHAKE_SECONDS) -> SshChild:
+        """An ssh that has a session, or has ended: after `seconds`, or HANDSHAKE_SECONDS, without one we end it."""
         for spec in self._route:
             check_identity(spec)
-        return SshChild(self._route, self._pinned(), ending)
+        with self._door():
+            child = SshChild(self._route, self._pinned(), ending)
+            child.wait_for_session(min(seconds, HANDSHAKE_SECONDS))
+        return child
 
     def _pinned(self) -> list[Path | None]:
         with self._lock:

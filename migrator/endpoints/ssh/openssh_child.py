@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -24,6 +25,8 @@ _LOG_BYTES = 256 * 1024
 # After its pipes are closed ssh says goodbye to the server; after that it is told to go, then made to go.
 _GOODBYE_SECONDS = 1.0
 _TERMINATE_SECONDS = 0.5
+# ssh tells how far it is in a file that nobody can wait for.
+_LOOK_SECONDS = 0.005
 
 
 class SshChild:
@@ -31,6 +34,8 @@ class SshChild:
 
     def __init__(self, route: Sequence[EndpointSpec], pins: Sequence[Path | None], ending: Sequence[str]) -> None:
         """Start it: `pins` as for `ssh_command`, `ending` follows the options (`-s -- host sftp`)."""
+        self.started_at = time.monotonic()
+        self.was_given_up = False  # by us, for its silence
         self._told: list[Story] = []
         self._logs = [AnonymousFile() for _ in route]
         try:
@@ -51,6 +56,15 @@ class SshChild:
     def words(self) -> bytes:
         """What came on standard error, OUTPUT_LIMIT_BYTES at most: the server's words, and no line of ssh's log."""
         return self._words.text()
+
+    def wait_for_session(self, seconds: float) -> None:
+        """Return when the end of the route has opened a session, or ssh has ended; end it after `seconds`."""
+        while self._process.poll() is None and not Story(self._logs[-1].read(_LOG_BYTES)).is_in_session:
+            if time.monotonic() > self.started_at + seconds:
+                self.was_given_up = True
+                self.kill()
+                return
+            time.sleep(_LOOK_SECONDS)
 
     def wait(self, seconds: float) -> int | None:
         """The exit status, once it has ended and all its words are heard; None when it goes on after `seconds`."""

@@ -17,6 +17,7 @@ from migrator.errors import MigratorError
 _BANNER = re.compile(rb"remote software version ([^\r\n]{1,120})")
 _HOST_KEY = re.compile(rb"Server host key: (\S+ \S+)")
 _LOGGED_IN = b"Authenticated to "
+_IN_SESSION = (b"Sending command: ", b"Sending subsystem: ")
 _HAS_STATUS = re.compile(rb"rtype exit-(status|signal)")
 
 _NOT_FOR_PEOPLE = (b"debug", _LOGGED_IN, b"Transferred: ", b"Bytes per second: ")
@@ -59,6 +60,11 @@ class Story(NamedTuple):
     def is_logged_in(self) -> bool:
         """Whether the login succeeded; nothing runs at the server before."""
         return _LOGGED_IN in self.log
+
+    @property
+    def is_in_session(self) -> bool:
+        """Whether the server has opened a session; until then it may count the connection among those that log in."""
+        return any(words in self.log for words in _IN_SESSION)
 
     @property
     def has_status(self) -> bool:

@@ -7,12 +7,14 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import paramiko
 
 from migrator.domain.entries import display
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
+from migrator.endpoints.ssh.channel import Door
 from migrator.endpoints.ssh.failures import Failure
 from migrator.endpoints.ssh.paramiko_channel import ParamikoChannel
 from migrator.endpoints.ssh.paramiko_link import Link
@@ -25,8 +27,9 @@ _BANNER_LIMIT = 120
 class ParamikoConnector:
     """Speaks SSH to `spec`, by way of `jumps` (first hop first), a connection for each channel; see `Connector`."""
 
-    def __init__(self, spec: EndpointSpec, jumps: Sequence[EndpointSpec] = ()) -> None:
+    def __init__(self, spec: EndpointSpec, jumps: Sequence[EndpointSpec] = (), door: Door = nullcontext) -> None:
         self._route = (*jumps, spec)
+        self._door = door
         for each in self._route:
             check_names(each)
         self._lock = threading.Lock()
@@ -49,9 +52,8 @@ class ParamikoConnector:
         )
 
     def _opened(self, start: Callable[[paramiko.Channel], object], refused: Failure, ended: Failure) -> ParamikoChannel:
-        link = self._link()
+        link, channel = self._connected()
         try:
-            channel = link.open_channel()
             with link.limited(), link.mapped(refused):
                 start(channel)
             session = ParamikoChannel(link, channel, self._route[-1], ended)
@@ -65,9 +67,8 @@ class ParamikoConnector:
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command on a connection of its own, whose making counts towards the time; see `Connector.run`."""
         deadline = time.monotonic() + timeout_seconds
-        link = self._link()
+        link, channel = self._connected()
         try:
-            channel = link.open_channel()
             try:
                 with link.limited(), link.mapped(Failure.UNCLEAR):
                     channel.exec_command(_as_command(argv))
@@ -85,6 +86,16 @@ class ParamikoConnector:
             channels, self._channels = self._channels, []
         for channel in channels:
             channel.close()
+
+    def _connected(self) -> tuple[Link, paramiko.Channel]:
+        # Through the door up to here: a server takes a connection for one that logs in until it has a session.
+        with self._door():
+            link = self._link()
+            try:
+                return link, link.open_channel()
+            except BaseException:
+                link.close()
+                raise
 
     def _link(self) -> Link:
         link = Link(self._route)
