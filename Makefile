@@ -50,7 +50,7 @@ system-packages: ## Install the Debian packages that the tests need, or say what
 bench: setup system-packages ## Compare with rsync, rclone, scp, lftp, tar; writes docs/performance.md; ARGS='--rows verify'
 	@$(BIN)/python -m bench --out $(ARGS)
 
-bench-quick: setup ## Compare small files and one large file with rsync, in some three minutes
+bench-quick: setup system-packages ## Compare small files and one large file with rsync, in under three minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
