@@ -153,8 +153,10 @@ def ferry(
         memory = state(folder)
         with ApplicationJournal.open(memory, "portail") as journal:
             boat = Ferry(memory, journal, source, target, Dataset("files", *places), specs, pool, keep)
-            with contextlib.ExitStack() as stack:
-                stack.callback(lambda: [end.close() for end in boat.ends.values()])
+            try:
                 yield boat
+            finally:
+                for end in boat.ends.values():
+                    end.close()
     finally:
         pool.shutdown()
