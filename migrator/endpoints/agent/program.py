@@ -464,8 +464,8 @@ class Fingerprints:
     def of(self, path, looks, still_since_ns):
         """The fingerprint of a folder, the bytes of the files in it, and the names of its subfolders.
 
-        No fingerprint where it is too large, an entry too young, or so special that it is always told. Whoever sets an extended
-        attribute moves ctime, which is covered.
+        No fingerprint where it is too large, an entry too young, or so special that it is always told. Whoever sets
+        an extended attribute moves ctime, which is covered.
         """
         pack = COVERED.pack
         lines = []
