@@ -102,8 +102,10 @@ class Journey:
         return self.until is not None and self._phase is not Phase.SWITCHING and self._phase.is_at_least(self.until)
 
     def _copy_again_what_failed(self) -> None:
+        if self._phase not in AGAIN:
+            return
         tally = self.scene.journal.tally()
-        if self._phase in AGAIN and tally.of(Class.FAILED) + tally.of(Class.PENDING):
+        if tally.of(Class.FAILED) + tally.of(Class.PENDING):
             self.scene.journal.move(AGAIN[self._phase], "items must be copied again")
 
     def _catch_up_if_that_is_all(self) -> None:
