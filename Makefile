@@ -50,15 +50,16 @@ system-packages: ## Install the Debian packages that the tests need, or say what
 bench: setup system-packages ## Compare with rsync, rclone, scp, lftp, tar; writes docs/performance.md; ARGS='--rows verify'
 	@$(BIN)/python -m bench --out $(ARGS)
 
-bench-quick: setup ## Compare small files and one large file with rsync, in some three minutes
+bench-quick: setup system-packages ## Compare small files and one large file with rsync, in under three minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
 lock: setup ## Take the newest versions that pyproject.toml allows into requirements/
-	$(COMPILE) --group dev --extra dns pyproject.toml --output-file requirements/dev.txt
-	$(COMPILE) --constraint requirements/dev.txt --extra dns pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) --group dev --extra dns --extra http pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt --extra dns --extra http pyproject.toml \
+		--output-file requirements/runtime.txt
 	$(COMPILE) --constraint requirements/dev.txt --group build --output-file requirements/build.txt
 
 audit: setup ## Ask for known vulnerabilities of the locked versions (needs the network)

@@ -43,7 +43,6 @@ class _Seen:
     whose: str
     processor_seconds: float = 0.0
     peak_bytes: int = 0
-    written_bytes: int = 0
 
 
 @dataclass
@@ -53,6 +52,7 @@ class _Watch:
     server: int
     command: int
     seen: dict[int, _Seen] = field(default_factory=dict)
+    written_bytes: int = 0
     is_over: threading.Event = field(default_factory=threading.Event)
 
     def look_until_over(self) -> None:
@@ -61,15 +61,18 @@ class _Watch:
 
     def look(self) -> None:
         born = _children()
-        for pid in (self.command, *_offspring(self.command, born)):
+        near, far = (self.command, *_offspring(self.command, born)), _offspring(self.server, born)
+        for pid in near:
             self._note(pid, SSH if _name(pid) == "ssh" else OURS)
-        for pid in _offspring(self.server, born):
+        for pid in far:
             self._note(pid, SSHD if _name(pid).startswith("sshd") else FAR)
+        # The sum of one look, not of each process's last: a parent's figure takes over that of a child which has ended.
+        written = sum(_written_bytes(pid) for pid in (*near, *far, self.server))
+        self.written_bytes = max(self.written_bytes, written)
 
     def _note(self, pid: int, whose: str) -> None:
         try:
             facts = _stat(pid)
-            written = _number(f"/proc/{pid}/io", "write_bytes:")
             peak = _number(f"/proc/{pid}/status", "VmHWM:") * 1024
         except (OSError, LookupError):  # gone since
             return
@@ -77,7 +80,6 @@ class _Watch:
         seen.whose = whose
         seen.processor_seconds = (int(facts[11]) + int(facts[12])) / _TICK
         seen.peak_bytes = max(seen.peak_bytes, peak)
-        seen.written_bytes = written
 
     def seconds_of(self, whose: str) -> float:
         return sum(seen.processor_seconds for seen in self.seen.values() if seen.whose == whose)
@@ -89,12 +91,15 @@ class _Meters:
 
     carried: int
     served: float  # processor seconds of the server and of all sessions that it has seen the end of
+    written: int  # by the server and these sessions, to disks
     disk: float
     machine: float
 
     @classmethod
     def read(cls, server: int, carried: Callable[[], int], folder: Path) -> _Meters:
-        return cls(carried(), _served_seconds(server), _disk_seconds(folder), _machine_seconds())
+        return cls(
+            carried(), _served_seconds(server), _written_bytes(server), _disk_seconds(folder), _machine_seconds()
+        )
 
 
 def measured(command: Sequence[str], server: int, carried: Callable[[], int], output: Path) -> Cost:
@@ -135,7 +140,7 @@ def _cost(watch: _Watch, wall: float, own_seconds: float, meters: tuple[_Meters,
         processor_seconds=by_whom,
         busiest=(busiest.whose, busiest.processor_seconds),
         peak_bytes=max((seen.peak_bytes for seen in watch.seen.values()), default=0),
-        written_bytes=sum(seen.written_bytes for seen in watch.seen.values()),
+        written_bytes=max(0, watch.written_bytes - before.written),
         line_bytes=after.carried - before.carried,
         disk_seconds=after.disk - before.disk,
         other_seconds=max(0.0, after.machine - before.machine - sum(by_whom.values())),
@@ -178,6 +183,14 @@ def _machine_seconds() -> float:
     """What all cores have spent on anything but idling and waiting for disks."""
     times = [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     return (sum(times) - times[3] - times[4]) / _TICK
+
+
+def _written_bytes(pid: int) -> int:
+    """What a process, and those children of it that have ended, gave to disks; 0 when it is gone itself."""
+    try:
+        return _number(f"/proc/{pid}/io", "\nwrite_bytes:")
+    except (OSError, LookupError):
+        return 0
 
 
 def _disk_seconds(folder: Path) -> float:

@@ -101,7 +101,7 @@ ROWS = (
     ),
     Row(
         "large-file-default-cipher",
-        "one large file, loopback, OpenSSH's own choice of cipher",
+        "one large file, loopback, peers with the default cipher (migrator always asks for AES-GCM first)",
         (peers.OURS, peers.RSYNC, peers.SCP),
         _large,
         is_plain=True,

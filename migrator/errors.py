@@ -40,6 +40,10 @@ class SourceMoved(Refused):
     """The source changed although it should be frozen: the application goes back to its freeze."""
 
 
+class ChecksFailed(Refused):
+    """Smoke checks failed. Before the switch it does not begin; after it, this is what `on_failure` is about."""
+
+
 class WindowOver(MigratorError):
     """The window is over; the next one goes on."""
 

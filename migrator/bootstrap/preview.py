@@ -32,6 +32,7 @@ from migrator.steps.hosts import Hosts
 from migrator.steps.preflight import strangers
 from migrator.steps.records import record_findings
 from migrator.steps.scene import may_give_away
+from migrator.switching.readiness import lacking
 
 Chosen = Sequence[tuple[Wave, Sequence[Application]]]
 
@@ -115,6 +116,8 @@ class _Preview:
         phase = self._phase()
         for _, sentence in not_carried_out(self._looking.plan, self._application):
             self._find(Finding("not-carried-out", "note", sentence, None, self._application.name))
+        for finding in lacking(self._application):
+            self._find(finding)
         datasets = tuple(self._forecast(dataset, phase) for dataset in self._application.datasets)
         self._look_at_records(phase)
         return PlannedApplication(

@@ -10,6 +10,7 @@ from migrator.domain.phases import Phase
 from migrator.domain.reports import (
     ApplicationReport,
     Attempt,
+    CheckOutcome,
     DatasetForecast,
     Finding,
     LiveLimit,
@@ -36,7 +37,18 @@ def application_form(report: ApplicationReport, next_command: str | None) -> dic
         "error": report.error,
         "hint": report.hint,
         "differences": report.differences,
+        "checks": [_check_form(outcome) for outcome in report.checks],
         "next": None if report.phase.is_at_least(Phase.ACCEPTED) else next_command,
+    }
+
+
+def _check_form(outcome: CheckOutcome) -> dict[str, Any]:
+    return {
+        "check": outcome.name,
+        "moment": outcome.moment,
+        "has_passed": outcome.has_passed,
+        "reason": outcome.reason,
+        "seconds": outcome.seconds,
     }
 
 

@@ -6,6 +6,7 @@ from migrator.console.meter import Reading
 from migrator.console.wording import count_text, duration_text, printable, range_text, rate_text, size_text
 from migrator.domain.entries import Class, display
 from migrator.domain.events import (
+    CheckMade,
     EffectNoted,
     Event,
     GateWaiting,
@@ -36,16 +37,16 @@ class Sentences:
         return None if text is None else printable(text)
 
     def _other(self, event: Event) -> str | None:
-        if isinstance(event, StepStarted):
-            return f"{event.application}: {event.step} started"
-        if isinstance(event, StepEnded):
-            return _step_ended(event)
+        if isinstance(event, StepStarted | StepEnded):
+            return _step(event)
         if isinstance(event, GateWaiting):
             return f"{event.application}: stops: {event.sentence.removeprefix(f'`{event.application}` ')}"
         if isinstance(event, Note):
             return _note(event)
         if isinstance(event, EffectNoted):
             return self._effect(event)
+        if isinstance(event, CheckMade):
+            return _check(event)
         return _run(event) if self._is_verbose else None
 
     def _effect(self, event: EffectNoted) -> str | None:
@@ -74,11 +75,18 @@ def _run(event: Event) -> str | None:
     return None
 
 
-def _step_ended(event: StepEnded) -> str:
+def _step(event: StepStarted | StepEnded) -> str:
+    if isinstance(event, StepStarted):
+        return f"{event.application}: {event.step} started"
     took = duration_text(event.seconds)
     if event.error is None:
         return f"{event.application}: {event.step} done in {took}, now {event.phase}"
     return f"{event.application}: {event.step} failed after {took}, still {event.phase}: {event.error}"
+
+
+def _check(event: CheckMade) -> str:
+    how = "passed" if event.has_passed else f"FAILED: {event.reason}"
+    return f"{event.application}: {event.check} {event.moment} the switch {how}"
 
 
 def _note(event: Note) -> str:

@@ -93,6 +93,9 @@ def _details(application: ApplicationReport) -> Iterator[Text]:
     attempt = application.last_attempt
     if attempt is not None and application.error is None and (attempt.error is not None or attempt.ended_at is None):
         yield Text(printable(_attempt(attempt)), style="yellow")
+    for outcome in application.checks if application.error is None else ():
+        if not outcome.has_passed:
+            yield Text(printable(f"{outcome.name} {outcome.moment} the switch FAILED: {outcome.reason}"), style="red")
     if application.waits_for is not None:
         yield Text(f"waits for {printable(application.waits_for)}", style="yellow")
 

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 from migrator.domain.entries import Class, Kind
 from migrator.domain.phases import Gate, Phase
+from migrator.domain.reports import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,20 @@ class EffectNoted:
     application: str
     effect: str  # "freeze", "switch 1 (symlink)"
     verb: Literal["apply", "probe", "undo"]
-    answer: str  # "in place", "not in place", "unknown", "done"
+    answer: str  # "in place", "not in place", "half-way", "unknown", "done"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckMade:
+    """A smoke check was made; its outcome is recorded."""
+
+    event: ClassVar[str] = "check.made"
+    application: str
+    check: str  # "check 1 (http)"
+    moment: Moment
+    has_passed: bool
+    reason: str | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +177,7 @@ Event = (
     | ItemChanged
     | ItemDeleted
     | EffectNoted
+    | CheckMade
     | Note
 )
 OnEvent = Callable[[Event], None]

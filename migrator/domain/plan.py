@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
+from migrator.domain.acts import Check, HaproxySwitch, HttpSwitch, OwnSwitch
+
 Connector = Literal["auto", "openssh", "paramiko"]
 Lane = Literal["auto", "agent", "sftp"]
 Place = Literal["source", "target", "here"]
@@ -143,23 +145,7 @@ class DnsSwitch:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 
 
-@dataclass(frozen=True, slots=True)
-class LaterSwitch:
-    """A switch that the plan format knows and this version does not carry out yet."""
-
-    type: str
-    settings: tuple[tuple[str, str], ...]
-
-
-Switch = Triple | SymlinkSwitch | DnsSwitch | LaterSwitch
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A smoke check that this version does not carry out yet."""
-
-    type: str
-    settings: tuple[tuple[str, str], ...]
+Switch = Triple | SymlinkSwitch | DnsSwitch | HaproxySwitch | HttpSwitch | OwnSwitch
 
 
 @dataclass(frozen=True, slots=True)

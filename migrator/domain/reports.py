@@ -47,6 +47,20 @@ class Attempt:
     run_id: str
 
 
+Moment = Literal["before", "after"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """How one smoke check fared, before the first switch or after the last one."""
+
+    name: str  # "check 1 (http)"
+    moment: Moment
+    has_passed: bool
+    reason: str | None  # what was wrong at the last try, for people and already escaped; None when it passed
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class ApplicationReport:
     """Where one application stands, and what comes next."""
@@ -64,6 +78,7 @@ class ApplicationReport:
     error: str | None = None
     hint: str | None = None
     differences: tuple[str, ...] = ()  # named for people, already escaped; the first hundred
+    checks: tuple[CheckOutcome, ...] = ()  # the latest of each moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,6 +327,10 @@ class TargetTree(SourceTree, Protocol):
 class Host(Protocol):
     """One host, as commands and switches use it."""
 
+    @property
+    def spec(self) -> EndpointSpec:
+        """The endpoint as the plan writes it."""
+
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command there, without a terminal and with an empty standard input.
 
@@ -349,10 +353,6 @@ class Host(Protocol):
 
 class Endpoint(Host, Protocol):
     """One host, as one process speaks to it. Opening it costs nothing; the first use connects."""
-
-    @property
-    def spec(self) -> EndpointSpec:
-        """The endpoint as the plan writes it."""
 
     def source(self, root: bytes) -> SourceTree:
         """The tree below `root`, for reading only."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import select
+
 from migrator.domain.entries import Item
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt, Tally
@@ -59,6 +61,11 @@ class ApplicationView:
         """The approvals by which a gate was passed already."""
         with self._database.read() as connection:
             return history.used_approvals(connection)
+
+    def marked(self, name: str) -> str | None:
+        """The remembered fact; None when there is none."""
+        with self._database.read() as connection:
+            return connection.execute(select(tables.mark.c.value).where(tables.mark.c.name == name)).scalar()
 
     def tally(self) -> Tally:
         """How many items of all datasets stand where."""

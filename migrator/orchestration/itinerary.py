@@ -18,6 +18,7 @@ from migrator.steps.freeze import freeze, thaw
 from migrator.steps.preflight import preflight
 from migrator.steps.scene import Scene
 from migrator.steps.seed import seed
+from migrator.steps.smoke_checks import check_after
 from migrator.steps.switch_over import switch_over
 from migrator.steps.verify import verify_under_freeze
 
@@ -58,6 +59,9 @@ FORWARD: tuple[Row, ...] = (
 # Passes that leave an application where it stands.
 CATCH_UP = Row(Phase.SEEDED, "catch-up", catch_up, Phase.SEEDED, writes=True)
 CATCH_UP_UNTIL_SMALL = Row(Phase.SEEDED, "catch-up", catch_up_until_small, Phase.SEEDED, writes=True)
+
+# Made whenever the checks after the switch are not known to have passed; `accept` comes only after it.
+CHECK_AFTER = Row(Phase.SWITCHED_OVER, "check", check_after, Phase.SWITCHED_OVER)
 
 # Items that must be copied again send an application back to its freeze, without an attempt.
 AGAIN: dict[Phase, Phase] = {Phase.SYNCED: Phase.FROZEN, Phase.VERIFIED: Phase.FROZEN}

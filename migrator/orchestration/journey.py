@@ -18,6 +18,7 @@ from migrator.orchestration.itinerary import (
     AGAIN,
     CATCH_UP,
     CATCH_UP_UNTIL_SMALL,
+    CHECK_AFTER,
     Row,
     gate_of,
     next_row,
@@ -25,6 +26,7 @@ from migrator.orchestration.itinerary import (
 )
 from migrator.planfile import not_carried_out
 from migrator.steps.scene import Scene
+from migrator.steps.smoke_checks import have_passed
 from migrator.steps.verify import verify_now
 
 
@@ -53,6 +55,7 @@ class Journey:
         """
         self._copy_again_what_failed()
         self._catch_up_if_that_is_all()
+        self._check_after_the_switch()
         while not self._is_there() and (row := next_row(self._phase)) is not None:
             halt = self._held_before(row)
             if halt is not None:
@@ -99,13 +102,20 @@ class Journey:
         return self.until is not None and self._phase is not Phase.SWITCHING and self._phase.is_at_least(self.until)
 
     def _copy_again_what_failed(self) -> None:
+        if self._phase not in AGAIN:
+            return
         tally = self.scene.journal.tally()
-        if self._phase in AGAIN and tally.of(Class.FAILED) + tally.of(Class.PENDING):
+        if tally.of(Class.FAILED) + tally.of(Class.PENDING):
             self.scene.journal.move(AGAIN[self._phase], "items must be copied again")
 
     def _catch_up_if_that_is_all(self) -> None:
         if self.until is Phase.SEEDED and self._phase is Phase.SEEDED:
             self._attempt(CATCH_UP)
+
+    def _check_after_the_switch(self) -> None:
+        """Make the smoke checks that are due; ChecksFailed, which `on_failure` is about, keeps the application here."""
+        if self._phase is Phase.SWITCHED_OVER and not have_passed(self.scene):
+            self._attempt(CHECK_AFTER)
 
     def _held_before(self, row: Row) -> Halt | None:
         if row.start is Phase.SEEDED:
@@ -164,6 +174,7 @@ class Journey:
             if halt is not None:
                 return halt
         self._attempt(row)
+        self._check_after_the_switch()
         return None
 
     def _refuse_what_is_not_carried_out(self, row: Row) -> None:

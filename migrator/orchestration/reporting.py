@@ -17,6 +17,7 @@ from migrator.journal.journal import Journal
 from migrator.orchestration.gates import Question, demand_of, opened_by
 from migrator.orchestration.itinerary import gate_of, next_row
 from migrator.orchestration.wave import Outcome
+from migrator.steps.smoke_checks import recorded_checks
 
 
 def report_on(
@@ -40,6 +41,7 @@ def report_on(
         frozen_for_seconds=frozen_for,
         last_attempt=attempts[0] if attempts else None,
         tally=view.tally() if view is not None else Tally(),
+        checks=recorded_checks(view) if view is not None else (),
     )
 
 

@@ -11,12 +11,9 @@ from migrator.domain.plan import (
     Application,
     Bandwidth,
     Calendar,
-    Check,
     Cutover,
     Dataset,
-    DnsSwitch,
     EndpointSpec,
-    LaterSwitch,
     Limits,
     Location,
     Owner,
@@ -27,11 +24,10 @@ from migrator.domain.plan import (
     Triple,
     Wave,
 )
+from migrator.planfile.building_acts import check, dns_switch, haproxy_switch, http_switch, own_switch
 from migrator.planfile.content import content_of, digest_of
-from migrator.planfile.dns_shape import DnsShape, name_server
-from migrator.planfile.effect_shapes import CheckShape, CommandSwitch, FreezeShape, SwitchShape
+from migrator.planfile.effect_shapes import CommandSwitch, FreezeShape, SwitchShape
 from migrator.planfile.endpoint_shapes import EndpointShape, SshShape
-from migrator.planfile.mapping import Mapping
 from migrator.planfile.order_rules import DEFAULT_OWNER
 from migrator.planfile.shapes import ApplicationShape, CalendarShape, DatasetShape, PlanShape, WaveShape
 
@@ -88,7 +84,7 @@ class _Builder:
             datasets=tuple(self._dataset(each) for each in shape.datasets),
             needs=tuple(shape.needs),
             freeze=_triple(shape.freeze) if shape.freeze else None,
-            checks=tuple(_check(each) for each in shape.checks),
+            checks=tuple(check(each) for each in shape.checks),
             switches=tuple(self._switch(each) for each in shape.switch),
             soak=dt.timedelta(seconds=shape.soak.total_seconds),
             verify_under_freeze=shape.verify_under_freeze,
@@ -118,23 +114,13 @@ class _Builder:
         if shape.command:
             return _triple(shape.command)
         if shape.dns:
-            return self._dns(shape.dns)
-        return LaterSwitch(*_only(shape))
-
-    def _dns(self, shape: DnsShape) -> DnsSwitch:
-        # The server that takes the update is always asked: what stands there decides whether it is applied.
-        servers = dict.fromkeys([shape.server, *shape.servers])
-        return DnsSwitch(
-            server=name_server(shape.server),
-            zone=shape.zone,
-            name=shape.name,
-            type=shape.type,
-            value=shape.value,
-            ttl_seconds=shape.ttl,
-            key_file=self._file(shape.key_file) if shape.key_file else None,
-            servers=tuple(name_server(each) for each in servers),
-            timeout_seconds=shape.timeout,
-        )
+            return dns_switch(shape.dns, self._file)
+        if shape.haproxy:
+            return haproxy_switch(shape.haproxy)
+        if shape.http:
+            return http_switch(shape.http, self._file)
+        assert shape.model_extra  # the rules see to it that there is one
+        return own_switch(shape.model_extra, Path(self._folder))
 
     def _ssh(self, shape: SshShape) -> Ssh:
         return Ssh(
@@ -159,28 +145,6 @@ class _Builder:
 
 def _triple(shape: FreezeShape | CommandSwitch) -> Triple:
     return Triple(shape.on, tuple(shape.apply), tuple(shape.probe), tuple(shape.undo), shape.timeout)
-
-
-def _check(shape: CheckShape) -> Check:
-    return Check(*_only(shape))
-
-
-def _only(shape: Mapping) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The one key that is set, and its settings as flat text: `probe.url`, `command.0`."""
-    ((kind, settings),) = shape.model_dump(mode="json", exclude_none=True).items()
-    return kind, tuple(_flat(settings))
-
-
-def _flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        below = list(value.items())
-    elif isinstance(value, list):
-        below = list(enumerate(value))
-    else:
-        yield name, str(value)
-        return
-    for key, item in below:
-        yield from _flat(item, f"{name}.{key}" if name else str(key))
 
 
 def _calendar(shape: CalendarShape) -> Calendar:

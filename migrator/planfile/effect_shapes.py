@@ -1,26 +1,28 @@
-"""The shape of what acts on applications: `freeze`, `checks`, and each kind of `switch`."""
+"""The shape of what acts on applications: `freeze`, and each kind of `switch`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from migrator.domain.plan import DEFAULT_TIMEOUT_SECONDS
 from migrator.planfile.dns_shape import DnsShape
-from migrator.planfile.fields import AbsolutePath, Argv, File, Reads, Text, Timeout, as_text, whole_number, wrong
-from migrator.planfile.mapping import Mapping, Short
+from migrator.planfile.fields import AbsolutePath, Argv, File, Reads, Timeout, as_text, whole_number, wrong
+from migrator.planfile.mapping import Mapping
 from migrator.planfile.remarks import quoted
 
 Place = Literal["source", "target", "here"]
 _APPLY = "Command that brings the effect about. An argument list; no shell reads it."
 _PROBE = "Command that exits 0 when the effect is in place and 1 when it is not; anything else stops for a human."
 _UNDO = "Command that takes the effect back."
-_ON = "Where it happens: at the `source`, at the `target`, or `here`, where migrator runs."
+ON = "Where it happens: at the `source`, at the `target`, or `here`, where migrator runs."
 _TIMEOUT = "How long each command may take."
-_ONE_KEY: JsonDict = {"minProperties": 1, "maxProperties": 1}
+_HAPROXY_NAME = re.compile("[A-Za-z0-9._:-]{1,200}")
+ONE_KEY: JsonDict = {"minProperties": 1, "maxProperties": 1}
 
 
 def _as_url(value: object) -> str:
@@ -38,14 +40,25 @@ def _as_url(value: object) -> str:
     return text
 
 
+def _as_haproxy_name(value: object) -> str:
+    """What HAProxy itself allows in a name: so nothing in it can end a command on the socket and begin another."""
+    text = as_text(value)
+    if not _HAPROXY_NAME.fullmatch(text):
+        raise wrong(
+            f"must be a name as HAProxy has them, not {quoted(text)}", "letters, digits, and any of `.`, `_`, `:`, `-`"
+        )
+    return text
+
+
 Url = Annotated[str, Reads(_as_url, {"type": "string", "pattern": "^https?://[^@ ]+$"})]
 Status = Annotated[int, whole_number(100, 599)]
+HaproxyName = Annotated[str, Reads(_as_haproxy_name, {"type": "string", "pattern": "^[A-Za-z0-9._:-]+$"})]
 
 
 class FreezeShape(Mapping):
     """How writes at the source are stopped, how that is known, and how they are allowed again."""
 
-    on: Place = Field(default="source", description=_ON)
+    on: Place = Field(default="source", description=ON)
     apply: Argv = Field(description=_APPLY)
     probe: Argv = Field(description=_PROBE)
     undo: Argv = Field(description=_UNDO)
@@ -55,7 +68,7 @@ class FreezeShape(Mapping):
 class CommandSwitch(Mapping):
     """A switch of the operator's own making."""
 
-    on: Place = Field(description=_ON)
+    on: Place = Field(description=ON)
     apply: Argv = Field(description=_APPLY)
     probe: Argv = Field(description=_PROBE)
     undo: Argv = Field(description=_UNDO)
@@ -65,7 +78,7 @@ class CommandSwitch(Mapping):
 class SymlinkShape(Mapping):
     """A symbolic link that is pointed elsewhere in one atomic step."""
 
-    on: Place = Field(default="target", description=_ON)
+    on: Place = Field(default="target", description=ON)
     link: AbsolutePath = Field(description="The link; it may be missing before, and must be nothing else than a link.")
     to: AbsolutePath = Field(description="What it points to after the switch.")
     timeout: Timeout = Field(default=DEFAULT_TIMEOUT_SECONDS, description=_TIMEOUT)
@@ -74,12 +87,21 @@ class SymlinkShape(Mapping):
 class HaproxySwitch(Mapping):
     """Traffic of a backend is moved from one server to another by HAProxy's runtime socket."""
 
-    on: Place = Field(default="target", description=_ON)
+    on: Place = Field(default="target", description=ON)
     socket: AbsolutePath = Field(description="HAProxy's runtime socket, at the level `admin`.")
-    backend: Text = Field(description="The backend.")
-    from_server: Text = Field(alias="from", description="The server that is drained.")
-    to_server: Text = Field(alias="to", description="The server that takes over.")
-    timeout: Timeout = Field(default=DEFAULT_TIMEOUT_SECONDS, description=_TIMEOUT)
+    backend: HaproxyName = Field(description="The backend.")
+    from_server: HaproxyName = Field(alias="from", description="The server that is drained.")
+    to_server: HaproxyName = Field(alias="to", description="The server that takes over; not in use before.")
+    timeout: Timeout = Field(
+        default=DEFAULT_TIMEOUT_SECONDS,
+        description="How long the new server may take to be up, and then the sessions of the old one to end.",
+    )
+
+    @model_validator(mode="after")
+    def _has_two_servers(self) -> Self:
+        if self.from_server == self.to_server:
+            raise wrong(f"has {quoted(self.to_server)} twice", "`from` is the server in use before, `to` the one after")
+        return self
 
 
 class HttpCall(Mapping):
@@ -95,7 +117,10 @@ class HttpSwitch(Mapping):
     """A switch that an HTTP interface carries out."""
 
     apply: HttpCall = Field(description="Request that switches over.")
-    probe: HttpCall = Field(description="Request whose answer has its status when the switch is in place.")
+    probe: HttpCall = Field(
+        description="Request whose answer has its status when the switch is in place. Another answer means that it is "
+        "not, except redirects, 401, 403, 407, 408, 425, 429 and 5xx, which say nothing about it."
+    )
     undo: HttpCall = Field(description="Request that switches back.")
     token_file: File | None = Field(
         default=None, description="File with the bearer token; the token itself never stands here."
@@ -104,39 +129,16 @@ class HttpSwitch(Mapping):
 
 
 class SwitchShape(Mapping):
-    """One act that sends users to the target; exactly one of these keys. Undone in reverse order."""
+    """One act that sends users to the target; exactly one of these keys, or a kind that another package brings.
 
-    model_config = ConfigDict(json_schema_extra=_ONE_KEY)
+    Undone in reverse order.
+    """
+
+    # Other packages' kinds are let through here, and looked up by the rules of `own_kinds`.
+    model_config = ConfigDict(extra="allow", json_schema_extra={**ONE_KEY, "additionalProperties": {"type": "object"}})
 
     symlink: SymlinkShape | None = Field(default=None, description="Point a symbolic link elsewhere.")
     command: CommandSwitch | None = Field(default=None, description="Run a command.")
     dns: DnsShape | None = Field(default=None, description="Change a DNS record.")
     haproxy: HaproxySwitch | None = Field(default=None, description="Move traffic inside HAProxy.")
     http: HttpSwitch | None = Field(default=None, description="Call an HTTP interface.")
-
-
-class HttpCheck(Mapping):
-    """A request that must be answered as expected."""
-
-    url: Url = Field(description="Address, without a password.")
-    status: Status = Field(default=200, description="The status that is expected.")
-    contains: Text | None = Field(default=None, description="Text that the answer must hold.")
-    timeout: Timeout = Field(default=DEFAULT_TIMEOUT_SECONDS, description="How long the answer may take.")
-
-
-class SameOutput(Mapping):
-    """A command whose output must be the same at the source and at the target."""
-
-    command: Argv = Field(description="The command, run on both sides. An argument list; no shell reads it.")
-    timeout: Timeout = Field(default=DEFAULT_TIMEOUT_SECONDS, description="How long it may take on each side.")
-
-
-class CheckShape(Mapping):
-    """A smoke test, made before and after the switch; exactly one of these keys."""
-
-    model_config = ConfigDict(json_schema_extra=_ONE_KEY)
-
-    http: HttpCheck | None = Field(default=None, description="Ask an HTTP address.")
-    same_output: Annotated[SameOutput, Short("command")] | None = Field(
-        default=None, description="Compare what a command prints on both sides: an argument list, or a mapping."
-    )

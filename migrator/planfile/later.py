@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.domain.plan import Application, Calendar, LaterSwitch, Plan, Wave
+from migrator.domain.plan import Application, Calendar, Plan, Wave
 
 _SENTENCE = "is not carried out yet"
 _STEPS = (
@@ -52,15 +52,12 @@ def _of_wave(wave: Wave) -> Iterator[tuple[str, str]]:
 
 
 def _of_application(application: Application) -> Iterator[tuple[str, str]]:
-    later = [switch for switch in application.switches if isinstance(switch, LaterSwitch)]
     parts = [
         (
             application.verify_under_freeze != "all",
             "verify",
             f"`verify_under_freeze: {application.verify_under_freeze}`",
         ),
-        *((True, "switch-over", f"the switch `{each.type}`") for each in later),
-        *((True, "switch-over", f"the check `{check.type}`") for check in application.checks),
         *((True, "switch-over", f"the gate `{gate}`") for gate in application.gates),
         (application.on_failure != "hold", "switch-over", f"`on_failure: {application.on_failure}`"),
         (application.fall_back_source_write, "fall-back", "`fall_back`"),

@@ -16,6 +16,7 @@ from migrator.planfile.dns_shape import dns_rules
 from migrator.planfile.endpoint_rules import endpoint_rules
 from migrator.planfile.finding import At, Problem
 from migrator.planfile.order_rules import name_rules, order_rules
+from migrator.planfile.own_kinds import own_switch_rules
 from migrator.planfile.place_rules import effect_rules, location_rules, overlap_rules
 from migrator.planfile.reading import read_text
 from migrator.planfile.remarks import MOST_COMPLAINTS, Remark, invalid
@@ -48,6 +49,6 @@ def _rule_remarks(document: Document, folder: str) -> Iterator[Remark]:
 
 
 def _problems(plan: At, folder: str) -> Iterator[Problem]:
-    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules, dns_rules):
+    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules, dns_rules, own_switch_rules):
         yield from rule(plan)
     yield from overlap_rules(plan, folder)

@@ -114,6 +114,9 @@ def _effects(application: At) -> Iterator[_Effect]:
         check = item.key("same_output")
         if check.is_there:
             yield from (_Effect("same_output check", role, check, is_command=True) for role in _ROLES)
+        check = item.key("command")
+        if check.is_there:
+            yield _Effect("command check", check.key("on").text("target"), _pointed(check), is_command=True)
 
 
 def _pointed(effect: At) -> At:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_serializer, model_validator
 
-from migrator.planfile.effect_shapes import CheckShape, FreezeShape, SwitchShape
+from migrator.planfile.check_shapes import CheckShape
+from migrator.planfile.effect_shapes import FreezeShape, SwitchShape
 from migrator.planfile.endpoint_shapes import EndpointShape
 from migrator.planfile.fields import (
     Date,

@@ -62,7 +62,7 @@ class Hosts:
     @contextmanager
     def endpoint(self, name: str) -> Iterator[Endpoint]:
         """The endpoint of that name, for one connection; what is left open by then and not used is closed."""
-        spec = HERE if name == HERE.name and name not in self._specs else self._specs[name]
+        spec = self.spec(name)
         with self._budgets.connection(self._way(name), self._check):
             if name not in self._open:
                 self._open[name] = open_endpoint(spec, self._specs, self._budgets.allowance)
@@ -70,6 +70,10 @@ class Hosts:
                 yield self._open[name]
             finally:
                 self._open[name].rest()
+
+    def spec(self, name: str) -> EndpointSpec:
+        """The endpoint of that name as the plan writes it; `here` is this machine, whatever the plan calls it."""
+        return HERE if name == HERE.name and name not in self._specs else self._specs[name]
 
     def close(self) -> None:
         """Close every connection."""
@@ -87,6 +91,11 @@ class _Counted:
     def __init__(self, hosts: Hosts, name: str) -> None:
         self._hosts = hosts
         self._name = name
+
+    @property
+    def spec(self) -> EndpointSpec:
+        """The endpoint as the plan writes it."""
+        return self._hosts.spec(self._name)
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command there; the wait for a connection does not count."""

@@ -6,20 +6,20 @@ from collections.abc import Callable, Sequence
 
 from migrator.domain.entries import Entry
 from migrator.domain.events import Note
-from migrator.domain.reports import Finding
 from migrator.endpoints.contract import TargetTree
 from migrator.errors import Refused
 from migrator.movers.crossing import Crossing
 from migrator.planning.preflight import Facts, examine
 from migrator.steps.records import record_findings
 from migrator.steps.scene import Scene, may_give_away
+from migrator.switching.readiness import unready
 
 _STRANGERS_NAMED = 4
 
 
 def preflight(scene: Scene) -> None:
     """Return when no rule objects; every warning and note is told. Raises Refused with all errors at once."""
-    findings: list[Finding] = []
+    findings = list(unready(scene.application, scene.place))
     for crossing in scene.crossings():
         findings += examine(facts_about(scene, crossing))
     findings += record_findings(scene.application)

@@ -11,7 +11,7 @@ from typing import Literal, NoReturn, Protocol
 
 from migrator.domain.events import EffectNoted, OnEvent
 from migrator.errors import Refused
-from migrator.switching.effects import Answer, Doubt, Doubting, Effect
+from migrator.switching.effect import Answer, Doubt, Doubting, Effect
 
 
 class Verb(StrEnum):
@@ -68,11 +68,13 @@ def put_in_place(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
 
     Raises Refused when the probe cannot tell, or still says no after `apply`; the same call then goes on later.
     """
-    if _is_settled(effect, memory, on_event, Verb.APPLY):
+    answer = _settle(effect, memory, on_event, Verb.APPLY)
+    if answer is Answer.IN_PLACE:
         return
     # Before the intent, so that an intent without what undo needs cannot exist. Overwritten only while the effect is
-    # not in place: once it is, `prepare` would see our own doing.
-    memory.mark(_prepared_by(effect), effect.prepare())
+    # not in place: once it is, or our own act was cut off half-way, `prepare` would see our own doing.
+    if answer is not Answer.HALF_WAY or memory.last_effect(effect.name) is None:
+        memory.mark(_prepared_by(effect), effect.prepare())
     intent = memory.intend(effect.name, Verb.APPLY.value)
     effect.apply()
     _note(effect, on_event, "apply", "done")
@@ -87,7 +89,7 @@ def take_back(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
 
     Raises Refused when the probe cannot tell, or still says yes after `undo`; the same call then goes on later.
     """
-    if _is_settled(effect, memory, on_event, Verb.UNDO):
+    if _settle(effect, memory, on_event, Verb.UNDO) is Answer.NOT_IN_PLACE:
         return
     intent = memory.intend(effect.name, Verb.UNDO.value)
     effect.undo(memory.marked(_prepared_by(effect)))
@@ -109,20 +111,20 @@ def _ask(effect: Effect, on_event: OnEvent) -> Answer:
     return answer
 
 
-def _is_settled(effect: Effect, memory: Memory, on_event: OnEvent, verb: Verb) -> bool:
-    """Whether nothing is left to do; an intent that a crash left open is closed with what the probe says now."""
+def _settle(effect: Effect, memory: Memory, on_event: OnEvent, verb: Verb) -> Answer:
+    """What the probe says now; an intent that a crash left open is closed with that, and reaching the goal recorded."""
     answer = _ask(effect, on_event)
     last = memory.last_effect(effect.name)
     if last is not None and last.answer is None:
         memory.confirm(last.id, answer.value)
     if answer is not _GOAL[verb]:
-        return False
+        return answer
     is_recorded = last is not None and last.verb == verb and last.answer in (None, answer)
     was_never_applied = last is None and verb is Verb.UNDO
     if not is_recorded and not was_never_applied:
         # Somebody else put it there, or took it away: recorded, so that the journal tells of it.
         memory.confirm(memory.intend(effect.name, verb.value), answer.value)
-    return True
+    return answer
 
 
 def _prepared_by(effect: Effect) -> str:

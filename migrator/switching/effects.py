@@ -3,75 +3,28 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from migrator.domain.acts import HaproxySwitch, HttpSwitch, OwnSwitch
 from migrator.domain.entries import display
-from migrator.domain.plan import Application, Argv, DnsSwitch, LaterSwitch, Place, Switch, SymlinkSwitch, Triple
+from migrator.domain.plan import Application, Argv, DnsSwitch, Place, Switch, SymlinkSwitch, Triple
 from migrator.endpoints.contract import Completed, Host
 from migrator.errors import Refused
+from migrator.switching.deadline import Overdue, Result, within
+from migrator.switching.dns import dns_effect
+from migrator.switching.effect import Answer, Effect
+from migrator.switching.haproxy import HaproxyEffect
+from migrator.switching.haproxy_socket import runtime_at
+from migrator.switching.http import HttpEffect
+from migrator.switching.own import OwnEffect
+from migrator.switching.quoting import quoted, shown
+
+__all__ = ["FREEZE", "Answer", "CommandEffect", "Effect", "SymlinkEffect", "effects_of", "freeze_effect"]
 
 FREEZE = "freeze"
 
-Result = TypeVar("Result")
-
-# How much of a command's own words an error repeats: the end, since that is where commands say why.
-_QUOTED_BYTES = 600
-_QUOTED_LINES = 5
-
 # What `SymlinkEffect.prepare` notes when there was no link; base64 never contains this character.
 _NO_LINK = "-"
-
-
-class Answer(StrEnum):
-    """The answer to "is the effect in place?"; unknown is never taken for yes or no."""
-
-    IN_PLACE = "in place"
-    NOT_IN_PLACE = "not in place"
-    UNKNOWN = "unknown"
-
-
-class Doubt(NamedTuple):
-    """Why a probe's answer was unknown: the rest of a sentence, and what to do."""
-
-    sentence: str
-    hint: str | None
-
-
-@runtime_checkable
-class Doubting(Protocol):
-    """An effect whose probe can say more than that its answer is unknown."""
-
-    @property
-    def doubt(self) -> Doubt | None:
-        """Why the last probe's answer was unknown; None when it was clear."""
-
-
-class Effect(Protocol):
-    """Something outside the journal that one act puts in place and another takes back."""
-
-    @property
-    def application(self) -> str:
-        """The application it belongs to."""
-
-    @property
-    def name(self) -> str:
-        """How the journal and people know it: "freeze", "switch 1 (symlink)"."""
-
-    def probe(self) -> Answer:
-        """Whether it is in place; changes nothing. EndpointUnavailable when the host cannot be reached."""
-
-    def prepare(self) -> str | None:
-        """What `undo` will need and `apply` will overwrite, to be recorded before `apply`; None when nothing."""
-
-    def apply(self) -> None:
-        """Put it in place; Refused when that fails, after which only a probe knows how things stand."""
-
-    def undo(self, prepared: str | None) -> None:
-        """Take it back, given what `prepare` returned then; Refused when that fails."""
 
 
 class CommandEffect:
@@ -111,8 +64,8 @@ class CommandEffect:
             return
         how = f"did not end within {seconds:g} s" if completed.status is None else f"exited {completed.status}"
         raise Refused(
-            f"`{verb}` of {self.name} of `{self.application}` {how}{_quoted(completed)}",
-            hint=f"the command was {_shown(argv)}; the next run asks the probe how things stand, then tries again",
+            f"`{verb}` of {self.name} of `{self.application}` {how}{quoted(completed)}",
+            hint=f"the command was {shown(argv)}; the next run asks the probe how things stand, then tries again",
         )
 
 
@@ -167,27 +120,12 @@ class SymlinkEffect:
     def _in_time(self, act: Callable[[], Result]) -> Result:
         seconds = self._switch.timeout_seconds
         try:
-            return _within(seconds, act)
-        except TimeoutError as error:
+            return within(seconds, act)
+        except Overdue as error:
             raise _TooLate(
                 f"{self.name} of `{self.application}` did not end within {seconds:g} s",
                 hint="the next run asks the probe how things stand, then tries again",
             ) from error
-
-
-def _within(seconds: float, act: Callable[[], Result]) -> Result:
-    """What `act` returns or raises; TimeoutError when it takes longer, and then it ends by its own deadline."""
-    outcome: Future[Result] = Future()
-
-    def carry_out() -> None:
-        try:
-            outcome.set_result(act())
-        except Exception as error:  # noqa: BLE001 - raised where the outcome is waited for
-            outcome.set_exception(error)
-
-    # A daemon: an endpoint that never answers must not keep the process from ending.
-    threading.Thread(target=carry_out, name="link", daemon=True).start()
-    return outcome.result(seconds)
 
 
 def freeze_effect(application: Application, place: Callable[[Place], Host]) -> Effect | None:
@@ -197,41 +135,37 @@ def freeze_effect(application: Application, place: Callable[[Place], Host]) -> E
     return CommandEffect(application.name, FREEZE, application.freeze, place(application.freeze.on).run)
 
 
-def effects_of(application: Application, place: Callable[[Place], Host]) -> tuple[Effect, ...]:
+def effects_of(
+    application: Application, place: Callable[[Place], Host], note: Callable[[str], None] = lambda _: None
+) -> tuple[Effect, ...]:
     """The switches of `application`, in the order in which they are applied; undo goes backwards.
 
-    Raises Refused for a switch that this version does not carry out.
+    `note` gets sentences for the operator. Raises Refused for a `dns` switch without dnspython.
     """
     return tuple(
-        _effect(application.name, number, switch, place) for number, switch in enumerate(application.switches, start=1)
+        _effect(application.name, number, switch, place, note)
+        for number, switch in enumerate(application.switches, start=1)
     )
 
 
-def _effect(application: str, number: int, switch: Switch, place: Callable[[Place], Host]) -> Effect:
+def _effect(
+    application: str,
+    number: int,
+    switch: Switch,
+    place: Callable[[Place], Host],
+    note: Callable[[str], None],
+) -> Effect:
     match switch:
         case Triple():
             return CommandEffect(application, f"switch {number} (command)", switch, place(switch.on).run)
         case SymlinkSwitch():
             return SymlinkEffect(application, f"switch {number} (symlink)", switch, place(switch.on))
         case DnsSwitch():
-            from migrator.switching.dns import dns_effect  # noqa: PLC0415 - it is built on this module
-
             return dns_effect(application, f"switch {number} (dns)", switch)
-        case LaterSwitch():
-            raise Refused(
-                f"switch {number} of `{application}` is of type `{switch.type}`, which is not carried out yet",
-                hint="a `command` switch can do the same with a command of yours",
-            )
-
-
-def _quoted(completed: Completed) -> str:
-    """The end of what a command said, safe on a terminal; empty when it said nothing."""
-    words = completed.stderr.strip() or completed.stdout.strip()
-    lines = words[-_QUOTED_BYTES:].splitlines()[-_QUOTED_LINES:]
-    said = " | ".join(display(line.strip()) for line in lines if line.strip())
-    return f": {said}" if said else " and said nothing"
-
-
-def _shown(argv: Argv) -> str:
-    """An argument list for people; unlike a shell's quoting it cannot smuggle control characters."""
-    return "[" + ", ".join(display(argument.encode("utf-8", "surrogateescape")) for argument in argv) + "]"
+        case HaproxySwitch():
+            runtime = runtime_at(place(switch.on), switch.socket)
+            return HaproxyEffect(application, f"switch {number} (haproxy)", switch, runtime, note)
+        case HttpSwitch():
+            return HttpEffect(application, f"switch {number} (http)", switch)
+        case OwnSwitch():
+            return OwnEffect(application, f"switch {number} ({switch.kind})", switch, place)

@@ -227,10 +227,14 @@ def _delete(course: Course) -> None:
 def _settle(course: Course, blocked: Blocked) -> None:
     """Give folders their metadata, deepest first, after everything that would have moved their times."""
     # A folder that is only made now moves the time of the one above it, which may have been settled long ago.
+    waiting = 0
     for block in course.manifest.pending_directories():
         above = all_folders_above(block)
         course.manifest.intended(above.union(each.path for each in block))
         course.manifest.touched(above)
+        waiting += len(block)
+    if not waiting:  # to look again would mean to read the whole manifest once more
+        return
     for block in course.manifest.pending_directories():
         course.crossing.stop.check()
         directories = [each for each in block if not blocked.holds(each.path)]

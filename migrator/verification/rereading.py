@@ -82,15 +82,18 @@ def _look_at_sides(
     if target is None or source is None or not _are_two_hosts(way, target, source):
         at_target = None if target is None else _look_at_all(hands, target, files)
         return at_target, None if source is None else _look_at_all(hands, source, files)
-    has_failed = threading.Event()
-    with ThreadPoolExecutor(1, "source") as beside:
-        coming = beside.submit(_look_at_all, hands, source, files, has_failed)
+    is_over = threading.Event()
+
+    def look(tree: SourceTree) -> dict[bytes, _Look]:
         try:
-            at_target = _look_at_all(hands, target, files)
+            return _look_at_all(hands, tree, files, is_over)
         except BaseException:
-            has_failed.set()
+            is_over.set()  # the other side need not go on
             raise
-        return at_target, coming.result()
+
+    with ThreadPoolExecutor(1, "source") as beside:
+        at_source = beside.submit(look, source)
+        return look(target), at_source.result()
 
 
 def _are_two_hosts(way: Way, target: SourceTree, source: SourceTree) -> bool:
@@ -147,9 +150,9 @@ def _source_change(expected: Expected, look: _Look) -> str | None:
 
 
 def _look_at_all(
-    hands: Hands, tree: SourceTree, files: Sequence[Expected], has_failed: threading.Event | None = None
+    hands: Hands, tree: SourceTree, files: Sequence[Expected], is_over: threading.Event | None = None
 ) -> dict[bytes, _Look]:
-    """What reading brought, by path; not of all files when a stop was asked for or the other side has failed."""
+    """What reading brought, by path; not of all files when a stop was asked for, or when `is_over` says so."""
     looks: dict[bytes, _Look] = {}
     size_bytes, told_at = 0, time.monotonic()
     for digest, chunks in _digests(tree, files):
@@ -160,7 +163,7 @@ def _look_at_all(
         if time.monotonic() - told_at > _REPORT_SECONDS:
             hands.report(Read(size_bytes))
             size_bytes, told_at = 0, time.monotonic()
-        if hands.should_stop or (has_failed is not None and has_failed.is_set()):
+        if hands.should_stop or (is_over is not None and is_over.is_set()):
             break
     hands.report(Read(size_bytes))
     return looks

@@ -6,14 +6,15 @@ import os
 import stat
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from migrator.domain.attributes import packed
-from migrator.domain.entries import Entry, Kind, Unreadable
-from migrator.endpoints.contract import Endpoint, Piece, Problem, SourceTree, TargetTree, Writer
+from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable
+from migrator.endpoints.contract import Endpoint, Fingerprints, Piece, Problem, SourceTree, TargetTree, Writer
 from migrator.endpoints.temp_names import new_temp_name
 from migrator.errors import EndpointUnavailable, Held, Incomplete, Refused, SafetyStop
 from tests.support.lanes import LANES, opened
@@ -324,6 +325,31 @@ class TestRead:
         assert last.problem is Problem.FAILED
         assert f"short read {len(data)} of 4096" in last.reason
         tree.close()
+
+
+class TestRescan:
+    def test_unchanged_folders_are_recognised_where_ctime_is_seen(self, source: SourceTree, here: bytes) -> None:
+        for path in (b"/a/x", b"/a/b/y", b"/c/z"):
+            write_file(here + path, b"12345")
+        basis, deadline = b"b" * 32, time.monotonic() + 20
+        listed: dict[bytes, bytes] = {}
+        while len(listed) < 4 and source.abilities.sees_ctime:  # files that are too young have no fingerprint
+            assert time.monotonic() < deadline
+            blocks = source.rescan(Fingerprints(basis, []))
+            listed = {each.path: each.fingerprint for block in blocks for each in block if isinstance(each, Listed)}
+        write_file(here + b"/a/b/new")
+        known = sorted(listed.values())
+        found = [each for block in source.rescan(Fingerprints(basis, known)) for each in block]
+        paths = sorted(each.path for each in found if isinstance(each, Entry))
+        unchanged = sorted(each for each in found if isinstance(each, Unchanged))
+        if source.abilities.sees_ctime:
+            assert unchanged == [Unchanged(b"", 2, 0), Unchanged(b"c", 1, 5)]
+            assert paths == [b"", b"a/b", b"a/b/new", b"a/b/y", b"a/x"]
+        else:
+            assert not unchanged
+            assert paths == [b"", b"a", b"a/b", b"a/b/new", b"a/b/y", b"a/x", b"c", b"c/z"]
+        others = [each for block in source.rescan(Fingerprints(b"o" * 32, known)) for each in block]
+        assert not any(isinstance(each, Unchanged) for each in others)
 
 
 class TestWriter:

@@ -88,6 +88,7 @@ def test_every_event_is_told_with_its_fields() -> None:
             events.ItemChanged("a", "d", b"p", Kind.FILE, 1, Class.VERIFIED, 1),
             events.ItemDeleted("a", "d", b"p"),
             events.EffectNoted("a", "freeze", "apply", "done"),
+            events.CheckMade("a", "check 1 (http)", "after", has_passed=True, reason=None, seconds=1.0),
             events.Note("so it is"),
         )
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from migrator.domain.entries import Entry
+from migrator.domain.entries import Entry, Kind
 from migrator.domain.plan import EndpointSpec, Lane
 from migrator.endpoints.agent import program as agent
-from migrator.endpoints.agent.session import COMMAND, AgentSession
+from migrator.endpoints.agent import session
+from migrator.endpoints.agent.hashing import Hashing
+from migrator.endpoints.agent.session import COMMAND, AgentSession, agent_text
 from migrator.endpoints.opening import open_endpoint
 from migrator.endpoints.ssh.failures import NoCommand
 from migrator.errors import EndpointUnavailable, SafetyStop
@@ -140,6 +143,29 @@ class TestAnswers:
             session.call(agent.SPACE, 0, agent.packed(b"/"))
 
 
+@pytest.mark.parametrize(("answers_within", "is_heard"), [(b"0.1", True), (b"1000", False)])
+def test_a_long_hash_is_no_silence(
+    answers_within: bytes, is_heard: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that takes four seconds for a file, and a client that waits for two."""
+    slow = agent_text().replace(b"def block_digest(data):", b"def block_digest(data):\n    time.sleep(0.2)")
+    slow = slow.replace(b"\nANSWER_SECONDS = 0.5", b"\nANSWER_SECONDS = " + answers_within)
+    monkeypatch.setattr(session, "agent_text", lambda: slow)
+    (tmp_path / "large").write_bytes(bytes(range(256)) * (20 << 12))
+    entry = Entry(b"large", Kind.FILE, 20 << 20, 0, 0o644, os.getuid(), os.getgid())
+    talk = AgentSession.start(PipeChannel(COMMAND), "slow")
+    talk._patience_seconds = 2.0
+    digests = Hashing(talk, os.fsencode(tmp_path), [entry], drops_cache=False, blocks=True).digests()
+    if is_heard:
+        *progress, last = digests
+        assert len(progress) > 5
+        assert last.sha256 == hashlib.sha256(bytes(range(256)) * (20 << 12)).digest()
+    else:
+        with pytest.raises(EndpointUnavailable, match="did not answer for 2 s"):
+            list(digests)
+    talk.close()
+
+
 @pytest.mark.parametrize("python", PYTHONS)
 def test_it_runs_under_the_pythons_at_hand(python: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
@@ -162,3 +188,5 @@ def test_it_runs_under_the_pythons_at_hand(python: str, tmp_path: Path) -> None:
         assert (tmp_path / "new" / "copy").read_bytes() == b"x" * 3_000_000
         assert f"Python {python.rpartition('python')[2]}" in tree.abilities.peer
         writer.close()
+        *_, copied = tree.digests([copy])
+        assert copied.sha256 == hashlib.sha256(b"x" * 3_000_000).digest()

@@ -139,9 +139,24 @@ def test_what_a_command_costs_is_told_by_who_used_it(tmp_path: Path) -> None:
     assert min(there.wall_seconds, here.wall_seconds) >= 0.5
 
 
-def test_a_command_that_fails_fails_the_comparison(tmp_path: Path) -> None:
+@pytest.fixture
+def idle_server() -> Iterator[int]:
+    """The pid of a process that serves nobody."""
+    with subprocess.Popen(["sleep", "300"]) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_what_a_child_writes_is_counted_once(idle_server: int, tmp_path: Path) -> None:
+    write = f"import os; f = open({str(tmp_path / 'file')!r}, 'wb'); f.write(bytes(32 << 20)); f.flush(); os.fsync(f)"
+    parent = f"import subprocess, time; subprocess.run([{sys.executable!r}, '-c', {write!r}]); time.sleep(0.5)"
+    cost = measured([sys.executable, "-c", parent], idle_server, lambda: 0, tmp_path / "output")
+    assert 32 * MIB <= cost.written_bytes < 40 * MIB
+
+
+def test_a_command_that_fails_fails_the_comparison(idle_server: int, tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
-        measured([sys.executable, "-c", "raise SystemExit(3)"], os.getpid(), lambda: 0, tmp_path / "output")
+        measured([sys.executable, "-c", "raise SystemExit(3)"], idle_server, lambda: 0, tmp_path / "output")
 
 
 def a_cost(wall: float, busiest: float = 0.0, **more: float) -> Cost:

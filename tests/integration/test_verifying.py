@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import pytest
 
-from migrator.domain.entries import Class
+from migrator.domain.entries import Class, Entry, Kind
 from migrator.domain.events import Event, ItemChanged
+from migrator.endpoints.contract import TargetTree
 from migrator.errors import Interrupted
+from migrator.journal.manifest import Copied
 from migrator.verification.verifying import verify
 from tests.support.crossings import Ferry, ferry
 from tests.support.moves import flip_a_byte, give
 from tests.support.sshd import Account, Sshd, descendants
 from tests.support.trees import build_many, differences, set_folder_times
+
+
+class NamedLane(NamedTuple):
+    lane: str
 
 
 def plant(source: Path) -> None:
@@ -209,6 +218,78 @@ def test_whatever_moves_at_the_source_breaks_the_proof(
     boat.verify()
     assert boat.changes() == []
     assert boat.unproven() == []
+
+
+def test_all_that_differs_is_counted_and_the_first_hundred_named(tmp_path: Path) -> None:
+    build_many(bytes(tmp_path / "source"), 700)
+    with ferry(tmp_path, tmp_path / "source") as boat:
+        boat.final()
+        files = [path for path in boat.target.rglob("*") if path.is_file()]
+        for path in files:
+            path.chmod(0o777)
+        found = boat.verify()
+        assert (found.differs_count, len(found.differs)) == (700, 100)
+        assert len(boat.told(Class.FAILED)) == 700
+        for path in boat.source.rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"other")
+        found = boat.verify(both=True)
+        assert (found.moved_on_count, len(found.moved_on)) == (700, 100)
+
+
+class Wide:
+    """A target that has ever more folders, as a scan of it says."""
+
+    abilities = NamedLane("local")
+
+    def __init__(self, folders: int) -> None:
+        self._folders = folders
+
+    def blocks(self) -> Iterator[list[Entry]]:
+        root = Entry(b"", Kind.DIRECTORY, 0, 0, 0o755, 0, 0)
+        yield [root]
+        for start in range(0, self._folders, 500):
+            yield [root._replace(path=b"folder %06d" % number) for number in range(start, start + 500)]
+
+    def scan(self) -> Iterator[list[Entry]]:
+        return self.blocks()
+
+
+def test_a_wide_tree_is_compared_in_memory_that_stays_flat(boat: Ferry) -> None:
+    tree = Wide(20_000)
+    scan = boat.crossing().manifest.begin_scan()
+    for block in tree.blocks():
+        scan.note(block)
+        boat.crossing().manifest.copied([Copied(entry, None, "adopted") for entry in block])
+    scan.end()
+    alive: list[int] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, ItemChanged) and event.path.endswith(b"0000"):
+            alive.append(sum(type(each) is Entry for each in gc.get_objects()))
+
+    crossing = replace(
+        boat.crossing(),
+        on_event=listen,
+        open_target=lambda: contextlib.nullcontext(cast("TargetTree", tree)),
+        way=boat.crossing().way._replace(keep=frozenset()),
+    )
+    found = verify(crossing, boat.journal.current_seq(), read_source=False)
+    assert (found.verified, found.differs, found.foreign) == (20_001, [], 0)
+    assert alive
+    assert max(alive) < 5_000
+
+
+def test_how_strong_the_check_was_is_recorded(sshd: Sshd, ground: Path, account: Account, tmp_path: Path) -> None:
+    source = ground / "source"
+    plant(source)
+    give(source, account)
+    with ferry(tmp_path, source, replace(sshd.endpoint("openssh", "old"), lane="agent")) as boat:
+        boat.final()
+        boat.verify()
+        assert boat.checks() == {"target bytes read again"}
+        boat.verify(both=True)
+        assert boat.checks() == {"target bytes read again, hashed at the source by the agent"}
 
 
 def test_what_the_plan_excludes_may_move_under_freeze(boat: Ferry) -> None:

@@ -13,6 +13,7 @@ from migrator.domain.events import BytesMoved, Event, ItemChanged, Note
 from migrator.domain.filters import Filter
 from migrator.domain.plan import Dataset, EndpointSpec, Location
 from migrator.domain.stopping import Stop
+from migrator.endpoints.contract import Endpoint
 from migrator.endpoints.opening import open_endpoint
 from migrator.journal.application import ApplicationJournal, ApplicationView
 from migrator.journal.folder import StateFolder
@@ -43,11 +44,12 @@ class Ferry:
     stop: Stop = field(default_factory=Stop)
     events: list[Event] = field(default_factory=list)
     listener: Callable[[Event], None] | None = None  # called with each event, too
+    ends: dict[str, Endpoint] = field(default_factory=dict)  # as far as they were opened
 
     def crossing(self) -> Crossing:
         """What a step is given."""
         dataset, key = self.dataset, self.journal.temp_key
-        ends = {name: open_endpoint(spec, self.specs) for name, spec in self.specs.items()}
+        self.ends = ends = self.ends or {name: open_endpoint(spec, self.specs) for name, spec in self.specs.items()}
         return Crossing(
             application="portail",
             dataset=dataset,
@@ -104,6 +106,10 @@ class Ferry:
         """Why each item that is not in place stands where it does."""
         return {item.path: item.reason for item in self._items() if item.reason}
 
+    def checks(self) -> set[str | None]:
+        """How the items were verified, as their records say."""
+        return {item.verified_by for item in self._items()}
+
     def _items(self) -> list[Item]:
         with ApplicationView.open(self.memory, "portail") or contextlib.nullcontext() as view:
             assert view is not None
@@ -146,6 +152,11 @@ def ferry(
     try:
         memory = state(folder)
         with ApplicationJournal.open(memory, "portail") as journal:
-            yield Ferry(memory, journal, source, target, Dataset("files", *places), specs, pool, keep)
+            boat = Ferry(memory, journal, source, target, Dataset("files", *places), specs, pool, keep)
+            try:
+                yield boat
+            finally:
+                for end in boat.ends.values():
+                    end.close()
     finally:
         pool.shutdown()

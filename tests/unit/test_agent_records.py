@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrator.domain.attributes import packed
-from migrator.domain.entries import Entry, Kind, Unreadable
+from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.records import Listing, Malformed, take_reasons
 
@@ -89,3 +89,50 @@ def test_outcomes_are_counted() -> None:
     for body in (agent.packed(b""), agent.packed(b"") * 3, b"\0\0\0\1", b"\0"):
         with pytest.raises(Malformed):
             take_reasons(body, 2)
+
+
+KNOWN = [b"f" * 16, b"g" * 16]
+
+
+def same(path: bytes, fingerprint: bytes = KNOWN[0], entries: int = 3, folders: int = 0) -> bytes:
+    facts = agent.SAME_FACTS.pack(fingerprint, entries, 9, folders)
+    return bytes([agent.SAME]) + agent.packed(path) + facts
+
+
+def listed(path: bytes, fingerprint: bytes = b"h" * 16) -> bytes:
+    return bytes([agent.LISTED]) + agent.packed(path) + fingerprint
+
+
+def test_a_listing_in_which_folders_are_unchanged() -> None:
+    listing = Listing(KNOWN)
+    body = entry(b"", FOLDER) + same(b"", folders=2) + folder(b"a") + entry(b"x") + listed(b"a") + same(b"b", KNOWN[1])
+    root, unchanged, name, fingerprint, last = listing.take(body)
+    assert (root.path, name.path) == (b"", b"a/x")
+    assert (unchanged, last) == (Unchanged(b"", 3, 9), Unchanged(b"b", 3, 9))
+    assert fingerprint == Listed(b"a", b"h" * 16)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        same(b"", b"x" * 16),
+        same(b"", b"z" * 16),
+        same(b"elsewhere"),
+        same(b"", entries=1, folders=2),
+        same(b"", entries=1 << 63),
+        same(b"") + same(b""),
+        same(b"") + folder(b"a"),
+        same(b"", folders=1) + same(b"a") + same(b"b"),
+        same(b"", folders=1) + same(b".."),
+        same(b"", folders=1) + same(b"a/b"),
+        same(b"") + entry(b"a"),
+        same(b"")[:-1],
+        folder(b"") + same(b""),
+        folder(b"") + listed(b"a"),
+        folder(b"") + listed(b"")[:-1],
+        listed(b""),
+    ],
+)
+def test_unchanged_folders_that_cannot_be(block: bytes) -> None:
+    with pytest.raises(Malformed):
+        Listing(KNOWN).take(entry(b"", FOLDER) + block)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
 
 import pytest
 
 from migrator.domain.attributes import packed
 from migrator.domain.entries import Entry, Kind
 from migrator.domain.plan import Location
-from migrator.endpoints.contract import Digest, Piece, Problem
+from migrator.endpoints.contract import HASH_BLOCK, Digest, Piece, Problem
 from migrator.endpoints.digesting import digests_of
+from migrator.errors import EndpointUnavailable
 from migrator.movers.hands import Hands
 from migrator.movers.way import Way
+from migrator.verification.chunk_check import ChunkCheck
 from migrator.verification.comparing import difference, is_same_time
 from migrator.verification.rereading import Expected, Rereading, Verdict, reread
 
@@ -83,6 +86,10 @@ def test_a_link_is_its_text_and_nothing_else() -> None:
 def test_times_before_1970_are_cut_like_all_others() -> None:
     assert is_same_time(-5 * SECOND + 7, -5 * SECOND)
     assert not is_same_time(-5 * SECOND - 7, -5 * SECOND)
+
+
+class NamedAbilities(NamedTuple):
+    lane: str
 
 
 class Side:
@@ -186,3 +193,105 @@ def test_the_bytes_of_a_file_that_could_not_be_read_to_its_end_belong_to_no_othe
     (verdict,) = [report for report in told.reports if isinstance(report, Verdict)]
     assert verdict.proven == ((b"b", DIGEST),)
     assert verdict.differs == ((b"a", "changed while it was read: it grew"),)
+
+
+class Meeting(Side):
+    """A side that goes on only when the other one is read, too."""
+
+    abilities = NamedAbilities("agent")
+
+    def __init__(self, barrier: threading.Barrier, *pieces: Piece) -> None:
+        super().__init__(*pieces)
+        self._barrier = barrier
+
+    def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
+        for digest in super().digests(wanted, blocks=blocks):
+            self._barrier.wait(5)
+            yield digest
+
+
+class Broken(Meeting):
+    def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
+        self._barrier.wait(5)
+        yield Digest(FILE, 1)
+        raise EndpointUnavailable("the line is cut")
+
+
+class Endless(Meeting):
+    """A file without end."""
+
+    def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
+        self._barrier.wait(5)
+        while True:
+            yield Digest(FILE, 1)
+
+
+TWO_HOSTS = Way(Location("old", b"/"), Location("new", b"/"), b"k" * 32, frozenset())
+
+
+def test_two_hosts_are_read_at_the_same_time() -> None:
+    barrier = threading.Barrier(2)
+    told = Told(Meeting(barrier, WHOLE), Meeting(barrier, WHOLE))
+    reread(cast("Hands", told), Rereading(TWO_HOSTS, [Expected(FILE, DIGEST)], True, True))
+    assert [report for report in told.reports if isinstance(report, Verdict)] == [PROVEN]
+
+
+@pytest.mark.parametrize("sides", [(Broken, Endless), (Endless, Broken)])
+def test_a_side_that_fails_ends_the_other_one(sides: tuple[type[Meeting], type[Meeting]]) -> None:
+    barrier = threading.Barrier(2)
+    told = Told(sides[0](barrier), sides[1](barrier))
+    with pytest.raises(EndpointUnavailable, match="cut"):
+        reread(cast("Hands", told), Rereading(TWO_HOSTS, [Expected(FILE, DIGEST)], True, True))
+    assert not any(isinstance(report, Verdict) for report in told.reports)
+
+
+def test_a_stop_does_not_wait_for_a_file_without_end() -> None:
+    told = Told(Side(), Endless(threading.Barrier(1)))
+    told.should_stop = True
+    reread(cast("Hands", told), Rereading(TWO_HOSTS, [Expected(FILE, DIGEST)], True, False))
+    assert not any(isinstance(report, Verdict) for report in told.reports)
+
+
+def digest_of(*blocks: bytes) -> bytes:
+    return hashlib.sha256(b"".join(blocks)).digest()
+
+
+class TestChunks:
+    BLOCKS = tuple(hashlib.sha256(b"%d" % number).digest() for number in range(20))
+    SIZE = 19 * HASH_BLOCK + 5
+    RECORDED: ClassVar = {0: digest_of(*BLOCKS[:8]), 1: digest_of(*BLOCKS[8:16]), 2: digest_of(*BLOCKS[16:])}
+
+    def fault(self, size: int, chunks: Mapping[int, bytes], *parts: Sequence[bytes]) -> str | None:
+        check = ChunkCheck(size, chunks)
+        for part in parts:
+            check.take(part)
+        return check.fault()
+
+    def test_right_blocks_in_whatever_portions(self) -> None:
+        assert self.fault(self.SIZE, self.RECORDED, self.BLOCKS) is None
+        assert self.fault(self.SIZE, self.RECORDED, *[[block] for block in self.BLOCKS]) is None
+        assert self.fault(self.SIZE, self.RECORDED, self.BLOCKS[:3], [], self.BLOCKS[3:]) is None
+
+    @pytest.mark.parametrize("place", [0, 7, 8, 19])
+    def test_one_wrong_block(self, place: int) -> None:
+        blocks = list(self.BLOCKS)
+        blocks[place] = b"\0" * 32
+        assert self.fault(self.SIZE, self.RECORDED, blocks) == f"has other content in chunk {place // 8}"
+
+    def test_blocks_that_are_missing_or_too_many(self) -> None:
+        assert self.fault(self.SIZE, self.RECORDED, self.BLOCKS[:19]) == "has 19 blocks, not 20"
+        assert self.fault(self.SIZE, self.RECORDED, self.BLOCKS, self.BLOCKS[:1]) == "has 21 blocks, not 20"
+        assert self.fault(0, {}) is None
+
+    def test_a_chunk_without_record_is_nothing_but_zeros(self) -> None:
+        zeros, rest = hashlib.sha256(bytes(HASH_BLOCK)).digest(), hashlib.sha256(bytes(5)).digest()
+        holes = {1: self.RECORDED[1]}
+        blocks = [*[zeros] * 8, *self.BLOCKS[8:16], *[zeros] * 3, rest]
+        assert self.fault(self.SIZE, holes, blocks) is None
+        assert self.fault(self.SIZE, holes, [*blocks[:-1], zeros]) == "has other content in chunk 2"
+
+    def test_it_holds_one_chunk_at_most(self) -> None:
+        check = ChunkCheck(1000 * HASH_BLOCK, {})
+        for block in [b"x" * 32] * 999:
+            check.take([block])
+            assert len(check._held) < 8

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from migrator.domain.entries import Class
 from migrator.domain.phases import Gate, Phase
-from migrator.orchestration.itinerary import CATCH_UP, FORWARD, ROLL_BACK
+from migrator.orchestration.itinerary import CATCH_UP, CHECK_AFTER, FORWARD, ROLL_BACK
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-it-works.md").read_text(encoding="utf-8")
 
@@ -23,6 +23,7 @@ def test_the_table_is_the_itinerary() -> None:
     # What goes on after an interruption has a sentence below the table; retiring the source is not carried out yet.
     rows = [row for row in FORWARD if row.start not in (Phase.SWITCHING, Phase.ACCEPTED)]
     rows.insert(rows.index(next(row for row in rows if row.start is Phase.SEEDED)), CATCH_UP)
+    rows.insert(rows.index(next(row for row in rows if row.start is Phase.SWITCHED_OVER)), CHECK_AFTER)
     wanted = [(row.start.value, row.step, row.gate.value if row.gate else "", row.end.value) for row in rows]
     back = f"{ROLL_BACK[0].start} to {ROLL_BACK[-1].start}"
     assert shown() == [*wanted, (back, "roll-back", Gate.ROLL_BACK.value, Phase.SEEDED.value)]

@@ -49,21 +49,7 @@ def parts(folder: Path, **more: str) -> tuple[tuple[str, str], ...]:
         ("application", "verify_under_freeze: changed", "verify", "application `a`: `verify_under_freeze: changed`"),
         ("application", "on_failure: go_back", "switch-over", "application `a`: `on_failure: go_back`"),
         ("application", "gates: [month-closed]", "switch-over", "application `a`: the gate `month-closed`"),
-        ("application", "checks: [{http: {url: 'http://h'}}]", "switch-over", "application `a`: the check `http`"),
-        ("application", "checks: [{same_output: [ls]}]", "switch-over", "application `a`: the check `same_output`"),
         ("application", "fall_back: {source_write: true}", "fall-back", "application `a`: `fall_back`"),
-        (
-            "application",
-            "switch: [{haproxy: {socket: /s, backend: b, from: x, to: y}}]",
-            "switch-over",
-            "application `a`: the switch `haproxy`",
-        ),
-        (
-            "application",
-            "switch: [{http: {apply: {url: 'http://h'}, probe: {url: 'http://h'}, undo: {url: 'http://h'}}}]",
-            "switch-over",
-            "application `a`: the switch `http`",
-        ),
     ],
 )
 def test_each_part_is_named_with_its_step(where: str, text: str, step: str, what: str, tmp_path: Path) -> None:
@@ -78,7 +64,10 @@ def test_what_is_carried_out_is_not_named(tmp_path: Path) -> None:
         application="soak: 2h\n        freeze: {apply: [a], probe: [a], undo: [a]}\n        verify_under_freeze: all\n"
         "        switch:\n          - symlink: {link: /a, to: /b}\n"
         "          - command: {on: target, apply: [a], probe: [a], undo: [a]}\n"
-        "          - dns: {server: '::1', zone: z, name: n, type: TXT, value: '1'}",
+        "          - dns: {server: '::1', zone: z, name: n, type: TXT, value: '1'}\n"
+        "          - haproxy: {on: here, socket: /s, backend: b, from: x, to: y}\n"
+        "          - http: {apply: {url: 'http://h'}, probe: {url: 'http://h'}, undo: {url: 'http://h'}}\n"
+        "        checks: [{http: {url: 'http://h'}}, {same_output: [ls]}, {tcp: 'h:1'}, {command: [ls]}]",
     )
     assert found == ()
 

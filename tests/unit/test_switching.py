@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from migrator.domain.events import EffectNoted, Event, OnEvent
-from migrator.domain.plan import Application, EndpointSpec, LaterSwitch, Place, SymlinkSwitch, Triple
+from migrator.domain.plan import Application, EndpointSpec, Place, SymlinkSwitch, Triple
 from migrator.endpoints.agent.endpoint import AgentEndpoint
 from migrator.endpoints.agent.here import HereAccess
 from migrator.endpoints.contract import Completed
@@ -272,14 +272,6 @@ def test_effects_come_in_the_order_of_the_plan_each_at_its_place() -> None:
     assert freeze is not None
     assert (freeze.application, freeze.name) == ("portal", "freeze")
     assert freeze_effect(application(), place) is None
-
-
-def test_a_switch_of_a_later_version_is_refused() -> None:
-    def place(which: Place) -> AgentEndpoint:
-        raise AssertionError(which)
-
-    with pytest.raises(Refused, match="`dns`, which is not carried out yet"):
-        effects_of(application(switches=(LaterSwitch("dns", ()),)), place)
 
 
 class StuckEndpoint(AgentEndpoint):

@@ -453,19 +453,16 @@ class Scan:
         """Put what is to be told of a folder into the block, its subfolders on the list; yield when it is full."""
         few = []
         fingerprint = None
+        prefix = path + b"/" if path else b""
         if self._fingerprints is not None:
             now_ns = int(time.time() * 10**9)
             few = list(islice(looks, MOST_FINGERPRINTED + 1))
-            if len(few) <= MOST_FINGERPRINTED:
-                fingerprint = self._fingerprints.of(path, few, now_ns - STILL_NS)
-        prefix = path + b"/" if path else b""
-        if fingerprint is not None and self._fingerprints.knows(fingerprint):
-            below = [prefix + name for name, facts, _ in few if stat.S_ISDIR(facts.st_mode)]
-            size = sum(facts.st_size for _, facts, _ in few if stat.S_ISREG(facts.st_mode))
-            to_list += below
-            same = SAME_FACTS.pack(fingerprint, len(few), size, len(below))
-            yield block.add(b"%c%s%s" % (SAME, packed(path), same), len(few) // LOOKS_PER_ENTRY)
-            return
+            fingerprint, size, below = self._fingerprints.of(path, few, now_ns - STILL_NS)
+            if self._fingerprints.knows(fingerprint):
+                to_list += [prefix + name for name in below]
+                same = SAME_FACTS.pack(fingerprint, len(few), size, len(below))
+                yield block.add(b"%c%s%s" % (SAME, packed(path), same), len(few) // LOOKS_PER_ENTRY)
+                return
         head = b"%c%s" % (FOLDER, packed(path))
         block.add(head)
         place = in_folder(fd, b"")
@@ -479,7 +476,7 @@ class Scan:
             if block.add(entry_record(name, facts, link, attributes), 1):
                 yield True
                 block.add(head)
-        if fingerprint is not None:
+        if fingerprint:
             block.add(b"%c%s%s" % (LISTED, packed(path), fingerprint))
 
 
@@ -540,6 +537,8 @@ class Fingerprints:
         self._known += known
 
     def knows(self, fingerprint):
+        if not fingerprint:
+            return False
         known, size = self._known, FINGERPRINT_BYTES
         low, high = 0, len(known) // size
         while low < high:
@@ -551,16 +550,28 @@ class Fingerprints:
         return known[low * size : (low + 1) * size] == fingerprint
 
     def of(self, path, looks, still_since_ns):
-        """The fingerprint of a folder; None where an entry is too young for it, or so special that it is always told.
+        """The fingerprint of a folder, the bytes of the files in it, and the names of its subfolders.
 
-        Whoever sets an extended attribute moves ctime, which is covered.
+        No fingerprint where it is too large, an entry too young, or so special that it is always told. Whoever sets
+        an extended attribute moves ctime, which is covered.
         """
         pack = COVERED.pack
         lines = []
+        size = 0
+        below = []
+        if len(looks) > MOST_FINGERPRINTED:
+            return b"", 0, below
         for name, facts, link in looks:
             mode, ctime = facts.st_mode, facts.st_ctime_ns
-            if ctime > still_since_ns or kind_of(mode) == SPECIAL:
-                return None
+            if ctime > still_since_ns:
+                return b"", 0, below
+            kind = mode & 0o170000
+            if kind == stat.S_IFREG:
+                size += facts.st_size
+            elif kind == stat.S_IFDIR:
+                below.append(name)
+            elif kind != stat.S_IFLNK:
+                return b"", 0, below
             lines.append(
                 pack(
                     mode,
@@ -581,7 +592,7 @@ class Fingerprints:
         lines.sort()
         digest = hashlib.blake2b(packed(path), digest_size=FINGERPRINT_BYTES, key=self._basis)
         digest.update(b"".join(lines))
-        return digest.digest()
+        return digest.digest(), size, below
 
 
 class listing_of:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from migrator.domain.plan import DnsSwitch
 from migrator.errors import Refused
 from migrator.switching.dns.sight import RecordSight
-from migrator.switching.effects import Effect
+from migrator.switching.effect import Effect
 
 
 def dns_effect(application: str, name: str, switch: DnsSwitch) -> Effect:

@@ -14,7 +14,7 @@ from migrator.switching.dns.key import key_of
 from migrator.switching.dns.looking import Standing, standing
 from migrator.switching.dns.record import Record, pack, shown, unpack
 from migrator.switching.dns.servers import CONDITIONS, ask, send
-from migrator.switching.effects import Answer, Doubt
+from migrator.switching.effect import Answer, Doubt
 
 # How long servers that do not agree yet are left alone before they are asked again: at first, and at most.
 _FIRST_PAUSE_SECONDS = 0.1
