@@ -494,7 +494,7 @@ class TestRefusals:
         assert time.monotonic() - began < 6
 
     def test_a_server_that_says_nothing(self, name: Name, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("migrator.endpoints.ssh.connecting.HANDSHAKE_SECONDS", 1)
+        monkeypatch.setattr("migrator.endpoints.ssh.openssh.HANDSHAKE_SECONDS", 1)
         monkeypatch.setattr("migrator.endpoints.ssh.paramiko_transport.CONNECT_SECONDS", 1)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             began = time.monotonic()
