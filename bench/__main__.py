@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import subprocess
@@ -27,6 +28,8 @@ _SUFFIXES = {"k": 1_000, "M": 1_000_000}
 
 def main() -> None:
     """Measure and print, or write the page; fails if a program fails or leaves anything out."""
+    # Without compiled files each start of ours would compile itself anew, which no installation does.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     options = _options()
     if missing := [name for name in ("rsync", "ssh", "diff") if shutil.which(name) is None]:
         sys.exit(f"error: not installed: {', '.join(missing)}\n\nhint: make system-packages")
