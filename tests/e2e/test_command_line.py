@@ -23,6 +23,7 @@ COMMANDS = [
     "verify",
     "status",
     "approve",
+    "limit",
     "roll-back",
     "accept",
     "export",

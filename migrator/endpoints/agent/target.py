@@ -34,8 +34,9 @@ class AgentTarget(AgentSource):
         """What is kept there; only root may give files away, and not every file system has attributes."""
         abilities = super().abilities
         if self._lost is None:
-            self._lost = self._lost_by_file_system() | (frozenset() if self._access.is_root else {"owner"})
-        return abilities._replace(keeps=abilities.keeps - self._lost)
+            self._lost = self._lost_by_file_system()
+        lost = self._lost if self._access.is_root else self._lost | {"owner"}
+        return abilities._replace(keeps=abilities.keeps - lost)
 
     def scan(self) -> Iterator[Sequence[Entry | Unreadable]]:
         """Every entry below the root but our own temp names; see SourceTree.scan."""
