@@ -223,7 +223,7 @@ def test_commands_scans_movers_and_probes_stay_within_the_limit_together(
             most = max(most, connections_to(sshd.port))
             time.sleep(0.002)
         assert run.returncode == 0, cli.plan.with_name("stderr.txt").read_text()
-    assert most == 3
+    assert 2 <= most <= 3  # how many stand at one moment is a matter of chance; that there are never more is not
     assert {path.name for path in flags.iterdir()} == {"a", "b"}
     for move in moves:
         assert differences(move.source, move.target, nanoseconds=False) == []
