@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from migrator.domain.entries import Entry
 from migrator.domain.events import Note
+from migrator.domain.plan import Dataset
 from migrator.endpoints.contract import TargetTree
 from migrator.errors import Refused
-from migrator.movers.crossing import Crossing
 from migrator.planning.preflight import Facts, examine
 from migrator.steps.records import record_findings
 from migrator.steps.scene import Scene, may_give_away
@@ -20,8 +20,8 @@ _STRANGERS_NAMED = 4
 def preflight(scene: Scene) -> None:
     """Return when no rule objects; every warning and note is told. Raises Refused with all errors at once."""
     findings = list(unready(scene.application, scene.place))
-    for crossing in scene.crossings():
-        findings += examine(facts_about(scene, crossing))
+    for dataset in scene.application.datasets:
+        findings += examine(facts_about(scene, dataset))
     findings += record_findings(scene.application)
     for finding in findings:
         if finding.severity != "error":
@@ -31,14 +31,13 @@ def preflight(scene: Scene) -> None:
         raise Refused("; ".join(error.sentence for error in errors), hint=errors[0].hint)
 
 
-def facts_about(scene: Scene, crossing: Crossing) -> Facts:
-    """What the rules need to know about one dataset; reads, and changes nothing."""
-    dataset = crossing.dataset
-    with crossing.open_source() as source:
+def facts_about(scene: Scene, dataset: Dataset) -> Facts:
+    """What the rules need to know about one dataset, by one login at either side; reads, and changes nothing."""
+    with scene.source(dataset) as source:
         next(iter(source.scan()))  # raises when the root is missing, no folder, or cannot be listed
-    with crossing.open_target() as target:
+    with scene.target(dataset) as target:
         space = target.space()
-        found = strangers(target, crossing.manifest.knows)
+        found = strangers(target, scene.journal.manifest(dataset.name).knows)
     return Facts(
         application=scene.application.name,
         dataset=dataset,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from migrator.domain.events import Note, OnEvent
 from migrator.domain.filters import Filter
 from migrator.domain.plan import Application, Dataset, EndpointSpec, Location, Place, Plan
 from migrator.domain.stopping import Stop
-from migrator.endpoints.contract import Abilities, Host
+from migrator.endpoints.contract import Abilities, Host, SourceTree, TargetTree
 from migrator.endpoints.opening import names_on_the_way
 from migrator.journal.application import ApplicationJournal
 from migrator.movers.crossing import Crossing
@@ -89,18 +89,32 @@ class Scene:
             else words
         )
 
+    @contextmanager
+    def source(self, dataset: Dataset) -> Iterator[SourceTree]:
+        """The dataset's source; what its lane can do is known from then on."""
+        with self.hosts.source(dataset.source) as tree:
+            self._abilities.setdefault(dataset.source, tree.abilities)
+            yield tree
+
+    @contextmanager
+    def target(self, dataset: Dataset) -> Iterator[TargetTree]:
+        """The dataset's target; what its lane can do is known from then on."""
+        with self.hosts.target(dataset.target, self.journal.temp_key) as tree:
+            self._abilities.setdefault(dataset.target, tree.abilities)
+            yield tree
+
     def source_abilities(self, dataset: Dataset) -> Abilities:
         """What the lane to the dataset's source sees and keeps; asked once a run."""
         if dataset.source not in self._abilities:
-            with self.hosts.source(dataset.source) as tree:
-                self._abilities[dataset.source] = tree.abilities
+            with self.source(dataset):
+                pass
         return self._abilities[dataset.source]
 
     def target_abilities(self, dataset: Dataset) -> Abilities:
         """What the lane to the dataset's target sees and keeps; asked once a run."""
         if dataset.target not in self._abilities:
-            with self.hosts.target(dataset.target, self.journal.temp_key) as tree:
-                self._abilities[dataset.target] = tree.abilities
+            with self.target(dataset):
+                pass
         return self._abilities[dataset.target]
 
     def reads_source_again(self, dataset: Dataset) -> bool:
