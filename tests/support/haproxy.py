@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.support.sshd import wait_for
 
-_PATIENCE_SECONDS = 15.0
+_PATIENCE_SECONDS = 100.0
 _CONFIGURATION = """\
 global
   stats socket {socket} level {level}
@@ -24,8 +24,8 @@ defaults
   option redispatch
   retries 3
   timeout connect 2s
-  timeout client 20s
-  timeout server 20s
+  timeout client 120s
+  timeout server 120s
 frontend front
   bind fd@{descriptor}
   default_backend portail
