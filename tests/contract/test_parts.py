@@ -344,7 +344,8 @@ class TestWriting:
 
     def test_room_is_taken_at_once_and_holes_stay_holes(self, target: TargetTree, tmp_path: Path) -> None:
         if target.abilities.lane == "sftp":
-            return  # it can only set the size; holes are not among what it keeps
+            assert "holes" not in target.abilities.keeps, "it can only set the size, and must say so"
+            return
         plain, sparse = new_temp_name(KEY), new_temp_name(KEY)
         writers: list[LargeWriter] = [
             target.large(large(), plain, KEEP, makes=True),
