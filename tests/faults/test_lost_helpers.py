@@ -39,8 +39,9 @@ def an_ssh_child(run: subprocess.Popen[str], server: Sshd) -> list[int]:
 
 
 def a_far_agent(run: subprocess.Popen[str], server: Sshd) -> list[int]:
-    # The latest ones are the movers': the lock and the scan came before them.
-    return [pid for pid in server.sessions() if AGENT in command_of(pid)][-2:]
+    # The youngest ones are the movers': the lock and the scan came before them.
+    agents = [pid for pid in server.sessions() if AGENT in command_of(pid)]
+    return agents[-len(movers_of(run)) :]
 
 
 @pytest.mark.parametrize("victim", [a_mover, an_ssh_child, a_far_agent])

@@ -23,6 +23,7 @@ from migrator.domain.plan import EndpointSpec, Ssh
 
 SSHD = "/usr/sbin/sshd"
 HOST = "127.0.0.1"
+_START_TIME = 17  # in /proc/PID/stat (proc(5)), counted from the parent's pid
 
 
 @dataclass(frozen=True)
@@ -163,18 +164,20 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 10) -> N
 
 
 def descendants(pid: int) -> list[int]:
-    """All living children of a process, and theirs."""
+    """All living children of a process, then theirs, and so on; each generation in the order in which it was born."""
     parents: dict[int, int] = {}
+    births: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended while we looked
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            state, parent, *others = stat.read_text().rpartition(")")[2].split()
             if state != "Z":
                 parents[int(stat.parent.name)] = int(parent)
+                births[int(stat.parent.name)] = int(others[_START_TIME])
     found: list[int] = []
     layer = {pid}
     while layer:
         layer = {child for child, parent in parents.items() if parent in layer}
-        found += layer
+        found += sorted(layer, key=lambda child: (births[child], child))
     return found
 
 
