@@ -40,6 +40,8 @@ class AutoEndpoint:
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command there; see Endpoint.run."""
+        if self._chosen is not None:
+            return self._chosen.run(argv, timeout_seconds)
         return self._connector.run(argv, timeout_seconds)
 
     def read_link(self, path: bytes) -> bytes | None:
@@ -53,6 +55,11 @@ class AutoEndpoint:
     def remove_link(self, path: bytes) -> None:
         """Remove the symbolic link at `path`; one that is gone counts as removed; Refused for other kinds."""
         self._chosen_one().remove_link(path)
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether a connection stands that serves whatever is asked for next."""
+        return self._chosen is not None and self._chosen.has_spare
 
     def rest(self) -> None:
         """Close connections that nobody uses at the moment."""

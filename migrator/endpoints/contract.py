@@ -360,6 +360,10 @@ class Endpoint(Host, Protocol):
     def target(self, root: bytes, temp_key: bytes) -> TargetTree:
         """The tree below `root`, for writing; `temp_key` (32 bytes) makes and recognises the temp names."""
 
+    @property
+    def has_spare(self) -> bool:
+        """Whether one connection stands that nobody uses, and that serves whatever is asked for next."""
+
     def rest(self) -> None:
         """Close connections that nobody uses at the moment; the next use opens them anew."""
 

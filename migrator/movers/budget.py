@@ -26,6 +26,14 @@ _WANTED_SECONDS = 6.0
 Doors = Callable[[str], Path]  # where the lock of an endpoint's door lies
 
 
+class Idle:
+    """A connection that one of the run's own threads keeps although it does not use it."""
+
+    def __init__(self, endpoints: Collection[str], end: Callable[[], None]) -> None:
+        self.endpoints = endpoints
+        self.end = end
+
+
 class Budget:
     """What one endpoint bears, for a whole run."""
 
@@ -58,6 +66,7 @@ class Budgets:
         self._lock = threading.Lock()
         self._warned: set[str] = set()
         self._listeners: list[Callable[[], None]] = []
+        self._idle: list[Idle] = []
         self._budgets = {
             name: Budget(spec, max(1, own_connections.get(name, 1)), doors(name) if doors is not None else None)
             for name, spec in specs.items()
@@ -92,19 +101,33 @@ class Budgets:
     def connection(self, endpoints: Collection[str], check: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Wait until the run may have one more connection to each, and take it; `check` raises when waiting is over.
 
-        Whoever holds one must not ask for another to the same endpoint.
+        Whoever uses one must not ask for another to the same endpoint; a kept one makes room.
         """
         taken: list[Budget] = []
         try:
             for name in sorted(endpoints):
-                while not self._budgets[name].own.acquire(timeout=_LOOK_SECONDS):
-                    check()
+                while not self._budgets[name].own.acquire(timeout=0 if self._has_idle(name) else _LOOK_SECONDS):
+                    if not self._end_idle(name):
+                        check()
                 taken.append(self._budgets[name])
             with self._standing(taken):
                 yield
         finally:
             for budget in taken:
                 budget.own.release()
+
+    def keep(self, idle: Idle) -> None:
+        """Let a connection stand that is not used at the moment; it is ended when somebody else needs its place."""
+        with self._lock:
+            self._idle.append(idle)
+
+    def take_back(self, idle: Idle) -> bool:
+        """Whether a kept connection still stands; its keeper may use it then."""
+        with self._lock:
+            if idle in self._idle:
+                self._idle.remove(idle)
+                return True
+            return False
 
     @contextmanager
     def lock(self, endpoints: Collection[str]) -> Iterator[None]:
@@ -120,10 +143,13 @@ class Budgets:
         budget = self._budgets.get(endpoint)
         if budget is None:
             return False
+        ended = 0
+        while self._end_idle(endpoint):
+            ended += 1
         with self._lock:
             budget.movers.discard(mover)  # it has let go of everything
             present = len(budget.movers)
-            others = budget.others
+            others = budget.others + ended
             if mover is None:
                 others -= 1  # the one that was to be
                 budget.wanted_until = time.monotonic() + _WANTED_SECONDS
@@ -170,6 +196,20 @@ class Budgets:
         with self._lock:
             for each in self._all:
                 each.movers.discard(mover)
+
+    def _has_idle(self, endpoint: str) -> bool:
+        with self._lock:
+            return any(endpoint in each.endpoints for each in self._idle)
+
+    def _end_idle(self, endpoint: str) -> bool:
+        """End one kept connection that goes to, or through, an endpoint; False when there is none."""
+        with self._lock:
+            found = next((each for each in self._idle if endpoint in each.endpoints), None)
+            if found is None:
+                return False
+            self._idle.remove(found)
+        found.end()
+        return True
 
     @property
     def _all(self) -> Collection[Budget]:

@@ -37,6 +37,7 @@ class MoverPool(Executor):
         self._movers: list[Mover] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._has_worked = False
         self._is_stopping = False
         self._is_shut_down = False
         self._given_up: WeakSet[Future[None]] = WeakSet()
@@ -56,6 +57,23 @@ class MoverPool(Executor):
         `ask_to_stop` or `shutdown` the future comes back cancelled. `endpoints` are those that the work connects to:
         it waits while they are crowded, and is begun again when one of them turns it away.
         """
+        self._has_worked = True
+        return self._submit(work, job, on_report, endpoints)
+
+    def get_ready(
+        self, work: Callable[..., None] | None = None, job: Any = None, endpoints: Collection[str] = ()
+    ) -> None:
+        """Have all movers start, and do ``work(hands, job)``, before there is anything to do; later it does nothing.
+
+        How that went is not told: what comes after it will meet the same difficulty, and can tell whose it is.
+        """
+        if not self._has_worked:
+            for _ in range(self.size):
+                self._submit(work or _stand_by, job, lambda _: None, endpoints)
+
+    def _submit(
+        self, work: Callable[..., None], job: Any, on_report: Callable[[Any], None], endpoints: Collection[str]
+    ) -> Future[None]:
         future: Future[None] = Future()
         with self._lock:
             if self._is_stopping:
@@ -232,6 +250,14 @@ class Leg:
     def submit(self, work: Callable[..., None], job: Any, *, on_report: Callable[[Any], None]) -> Future[None]:
         """See MoverPool.submit."""
         return self._pool.submit(work, job, on_report=on_report, endpoints=self._endpoints)
+
+    def get_ready(self, work: Callable[..., None], job: Any) -> None:
+        """See MoverPool.get_ready."""
+        self._pool.get_ready(work, job, self._endpoints)
+
+
+def _stand_by(hands: Hands, job: None) -> None:
+    del hands, job
 
 
 def _let_go(hands: Hands, job: None) -> None:

@@ -8,13 +8,16 @@ from contextlib import ExitStack, contextmanager
 from migrator.domain.plan import EndpointSpec, Location
 from migrator.endpoints.contract import Completed, Endpoint, Host, SourceTree, TargetTree
 from migrator.endpoints.opening import names_on_the_way, open_endpoint
-from migrator.movers.budget import Budgets
+from migrator.movers.budget import Budgets, Idle
 
 HERE = EndpointSpec(name="here")
 
 
 class Hosts:
-    """The endpoints as one application's thread uses them: a connection at a time, within the budget of each."""
+    """The endpoints as one application's thread uses them: a connection at a time, within the budget of each.
+
+    A connection that serves whatever comes next is kept between two uses, as long as nobody else needs its place.
+    """
 
     def __init__(
         self, specs: Mapping[str, EndpointSpec], budgets: Budgets, check: Callable[[], None] = lambda: None
@@ -24,6 +27,7 @@ class Hosts:
         self._budgets = budgets
         self._check = check
         self._open: dict[str, Endpoint] = {}
+        self._kept: dict[str, tuple[Idle, ExitStack]] = {}
 
     def place(self, name: str) -> Host:
         """Where commands are run and links switched; `here` is this machine, whatever the plan calls it."""
@@ -61,15 +65,14 @@ class Hosts:
 
     @contextmanager
     def endpoint(self, name: str) -> Iterator[Endpoint]:
-        """The endpoint of that name, for one connection; what is left open by then and not used is closed."""
-        spec = self.spec(name)
-        with self._budgets.connection(self._way(name), self._check):
+        """The endpoint of that name, for one connection."""
+        place = self._take_place(name)
+        try:
             if name not in self._open:
-                self._open[name] = open_endpoint(spec, self._specs, self._budgets.allowance)
-            try:
-                yield self._open[name]
-            finally:
-                self._open[name].rest()
+                self._open[name] = open_endpoint(self.spec(name), self._specs, self._budgets.allowance)
+            yield self._open[name]
+        finally:
+            self._keep_or_end(name, place)
 
     def spec(self, name: str) -> EndpointSpec:
         """The endpoint of that name as the plan writes it; `here` is this machine, whatever the plan calls it."""
@@ -77,9 +80,40 @@ class Hosts:
 
     def close(self) -> None:
         """Close every connection."""
+        for idle, place in self._kept.values():
+            if self._budgets.take_back(idle):
+                place.close()
         for endpoint in self._open.values():
             endpoint.close()
+        self._kept.clear()
         self._open.clear()
+
+    def _take_place(self, name: str) -> ExitStack:
+        """The place in the budgets for a connection: that of the kept one, or a new one."""
+        if name in self._kept:
+            idle, place = self._kept.pop(name)
+            if self._budgets.take_back(idle):
+                return place
+        with ExitStack() as stack:
+            stack.enter_context(self._budgets.connection(self._way(name), self._check))
+            return stack.pop_all()
+
+    def _keep_or_end(self, name: str, place: ExitStack) -> None:
+        endpoint = self._open.get(name)
+        if endpoint is None:
+            place.close()
+            return
+
+        def end() -> None:
+            with place:
+                endpoint.rest()
+
+        if endpoint.has_spare:
+            idle = Idle(self._way(name), end)
+            self._kept[name] = (idle, place)
+            self._budgets.keep(idle)
+        else:
+            end()
 
     def _way(self, name: str) -> tuple[str, ...]:
         return names_on_the_way(self._specs[name], self._specs) if name in self._specs else ()

@@ -19,6 +19,7 @@ _STRANGERS_NAMED = 4
 
 def preflight(scene: Scene) -> None:
     """Return when no rule objects; every warning and note is told. Raises Refused with all errors at once."""
+    scene.pool.get_ready()  # they start while we look
     findings = list(unready(scene.application, scene.place))
     for dataset in scene.application.datasets:
         findings += examine(facts_about(scene, dataset))

@@ -7,6 +7,7 @@ from migrator.journal.manifest import Copied
 from migrator.movers.crossing import Crossing
 from migrator.steps.copying import pass_over
 from migrator.steps.scene import Scene
+from migrator.transfer.carrying import get_ready
 from migrator.transfer.course import Course
 from migrator.transfer.passing import copy_pass, survey
 from migrator.verification.verifying import verify
@@ -16,8 +17,9 @@ TRUST_ADOPTED = "found at the target"
 
 def seed(scene: Scene) -> None:
     """Copy everything once; files that keep changing stay pending. Raises Incomplete when items failed."""
-    if scene.adopt:
-        for crossing in scene.crossings():
+    for crossing in scene.crossings():
+        crossing.pool.get_ready(get_ready, crossing.way)
+        if scene.adopt:
             adopt(crossing)
     pass_over(scene, copy_pass)
 

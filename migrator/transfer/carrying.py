@@ -69,6 +69,12 @@ class Settled(NamedTuple):
     landed: tuple[Landed, ...]
 
 
+def get_ready(hands: Hands, way: Way) -> None:
+    """Log in at both sides, so that the first batch need not wait for it."""
+    hands.source(way.source).abilities  # noqa: B018 - to ask for it connects
+    hands.target(way.target, way.temp_key).abilities  # noqa: B018
+
+
 def carry(hands: Hands, batch: Batch) -> None:
     """Carry a batch; reports a Group for each commit, and Moved in between."""
     source = hands.source(batch.way.source)

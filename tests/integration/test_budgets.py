@@ -303,6 +303,84 @@ def test_a_mover_that_has_nothing_to_do_makes_room_for_the_run_itself(
     assert man.refusals >= 1
 
 
+class TestKeptConnections:
+    """What one thread of the run keeps between two uses, on real connections."""
+
+    @pytest.fixture
+    def spec(self, sshd: Sshd, ground: Path) -> EndpointSpec:
+        return replace(sshd.endpoint("openssh", "old"), lane="agent", limits=Limits(4))
+
+    def test_the_next_use_finds_it(self, spec: EndpointSpec, sshd: Sshd, ground: Path) -> None:
+        place = Location("old", os.fsencode(ground))
+        hosts = Hosts({"old": spec}, Budgets({"old": spec}))
+        before = sshd.log().count("Accepted publickey")
+        try:
+            for tree in (hosts.source(place), hosts.target(place, b"k" * 32), hosts.source(place)):
+                with tree as opened:
+                    assert opened.stat(b"") is not None
+            assert sshd.log().count("Accepted publickey") == before + 1
+        finally:
+            hosts.close()
+        wait_for(lambda: not sshd.sessions(), "it is closed in the end")
+
+    def test_one_that_ended_meanwhile_is_followed_by_another(
+        self, spec: EndpointSpec, sshd: Sshd, ground: Path
+    ) -> None:
+        place = Location("old", os.fsencode(ground))
+        hosts = Hosts({"old": spec}, Budgets({"old": spec}))
+        try:
+            with hosts.source(place) as tree:
+                assert tree.stat(b"") is not None
+            sshd.kill_sessions()
+            wait_for(lambda: not sshd.sessions(), "the connection is gone")
+            with hosts.source(place) as tree:
+                assert tree.stat(b"") is not None
+        finally:
+            hosts.close()
+
+    def test_a_command_takes_its_place(self, spec: EndpointSpec, sshd: Sshd, ground: Path) -> None:
+        hosts = Hosts({"old": spec}, Budgets({"old": spec}))
+        try:
+            with hosts.source(Location("old", os.fsencode(ground))) as tree:
+                assert tree.stat(b"") is not None
+            pids = sshd.sessions()
+            assert hosts.place("old").run(["true"], SECONDS).status == 0
+            wait_for(lambda: not {*pids}.intersection(sshd.sessions()), "what was kept is gone")
+        finally:
+            hosts.close()
+
+    def test_it_makes_room_for_another_thread(self, spec: EndpointSpec, sshd: Sshd, ground: Path) -> None:
+        place = Location("old", os.fsencode(ground))
+        budgets = Budgets({"old": spec}, {"old": 1})
+        first, second = Hosts({"old": spec}, budgets), Hosts({"old": spec}, budgets)
+        try:
+            for hosts in (first, second, first, second):
+                with hosts.source(place) as tree:
+                    assert tree.stat(b"") is not None
+                    assert budgets["old"].others == 1
+        finally:
+            second.close()
+            first.close()
+        assert budgets["old"].others == 0
+        wait_for(lambda: not sshd.sessions(), "all is closed in the end")
+
+    def test_it_makes_room_where_the_endpoint_refuses(self, spec: EndpointSpec, sshd: Sshd, ground: Path) -> None:
+        place = Location("old", os.fsencode(ground))
+        with doorman(sshd.port, 1) as man:
+            assert spec.ssh is not None
+            specs = {"old": replace(spec, ssh=replace(spec.ssh, port=man.port))}
+            budgets = Budgets(specs)
+            pool, hosts = MoverPool(1, specs, budgets), Hosts(specs, budgets)
+            try:
+                with hosts.source(place) as tree:
+                    assert tree.stat(b"") is not None
+                pool.submit(look, place, on_report=lambda _: None, endpoints=["old"]).result(SECONDS)
+            finally:
+                pool.shutdown()
+                hosts.close()
+            assert man.refusals >= 1
+
+
 def test_work_that_waits_for_another_try_can_be_given_up(
     narrow: Callable[[int], tuple[Doorman, EndpointSpec, Location]],
 ) -> None:

@@ -57,6 +57,11 @@ def refuse(hands: Hands, job: object) -> None:
     raise EndpointUnavailable(f"no way to {job}", hint="look", details=("one", "two"))
 
 
+def touch_own(hands: Hands, folder: Path) -> None:
+    del hands
+    (folder / str(os.getpid())).touch()
+
+
 def stumble(hands: Hands, job: object) -> None:
     del hands
     raise ZeroDivisionError(job)
@@ -78,6 +83,26 @@ def test_no_mover_is_started_before_there_is_work(pool: MoverPool) -> None:
     assert descendants(os.getpid()) == []
     pool.submit(say_pid, None, on_report=lambda _: None).result(SECONDS)
     assert len(descendants(os.getpid())) == 1
+
+
+def test_movers_can_be_ready_before_there_is_work(pool: MoverPool, tmp_path: Path) -> None:
+    pool.get_ready()
+    wait_for(lambda: len(descendants(os.getpid())) == 2, "both movers stand by", SECONDS)
+    pool.get_ready(touch_own, tmp_path)
+    wait_for(lambda: any(tmp_path.iterdir()), "they do what they are to do beforehand", SECONDS)
+    heard: list[int] = []
+    pool.submit(say_pid, None, on_report=heard.append).result(SECONDS)
+    assert heard[0] in descendants(os.getpid())
+    assert len(descendants(os.getpid())) == 2, "none is started beside them"
+
+    pool.get_ready(touch_own, tmp_path / "missing")  # there is work: nobody is called away from it
+    assert not pool.submit(say_pid, None, on_report=heard.append).result(SECONDS)
+
+
+def test_what_goes_wrong_beforehand_is_left_to_the_work(pool: MoverPool) -> None:
+    pool.get_ready(refuse, "the server")
+    with pytest.raises(EndpointUnavailable):
+        pool.submit(refuse, "the server", on_report=lambda _: None).result(SECONDS)
 
 
 def test_reports_come_while_the_task_is_still_under_way(pool: MoverPool, tmp_path: Path) -> None:

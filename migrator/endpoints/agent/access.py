@@ -44,10 +44,17 @@ class Access(Protocol):
         """Make sure that an agent answers there; NoCommand when none does."""
 
     def connect(self) -> Conversation:
-        """A conversation with an agent of its own."""
+        """A conversation with an agent that nobody else uses."""
+
+    def give_back(self, conversation: Conversation) -> None:
+        """Take a conversation from a user who is done with it: the next one may get it."""
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command there; see Endpoint.run."""
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether a connection stands that serves whoever connects next."""
 
     def rest(self) -> None:
         """Close connections that nobody uses at the moment."""
@@ -57,7 +64,10 @@ class Access(Protocol):
 
 
 class FarAccess:
-    """The way over SSH; each session has a connection, and an agent, of its own. Owns `connector`."""
+    """The way over SSH; each session has a connection, and an agent, of its own. Owns `connector`.
+
+    One session that was given back is kept, as to log in takes far longer than most questions.
+    """
 
     account = "the account that migrator logs in with"
 
@@ -103,17 +113,35 @@ class FarAccess:
     def greet(self) -> None:
         """Make sure that an agent answers there; NoCommand when none does. Its session serves the next who connects."""
         with self._lock:
-            if not self._version:
+            if not self._version and self._spare is None:
                 self._spare = self._start()
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether a session stands that nobody has taken."""
+        return self._spare is not None
 
     def connect(self) -> AgentSession:
         """A session with an agent."""
         with self._lock:
             spare, self._spare = self._spare, None
-            return spare or self._start()
+            if spare is not None:
+                if spare.is_usable_again():
+                    return spare
+                spare.close()
+            return self._start()
+
+    def give_back(self, conversation: Conversation) -> None:
+        """Keep the session for the next who connects, unless it is over or another one is kept."""
+        with self._lock:
+            if self._spare is None and not conversation.is_over and isinstance(conversation, AgentSession):
+                self._spare = conversation
+                return
+        conversation.close()
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        """Run a command there; see Endpoint.run."""
+        """Run a command there, on a connection that takes the place of the spare one; see Endpoint.run."""
+        self.rest()
         return self._connector.run(argv, timeout_seconds)
 
     def rest(self) -> None:

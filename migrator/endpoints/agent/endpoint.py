@@ -28,7 +28,6 @@ class AgentEndpoint:
         self._spec = spec
         self._access = access
         self._trees: WeakSet[AgentSource] = WeakSet()
-        self._session: Conversation | None = None
 
     @property
     def spec(self) -> EndpointSpec:
@@ -79,27 +78,29 @@ class AgentEndpoint:
         if self.read_link(path) is not None:
             self._asked(path, lambda session: session.call(agent.REMOVE_LINK, 0, agent.packed(path)))
 
+    @property
+    def has_spare(self) -> bool:
+        """Whether a connection stands that serves whatever is asked for next."""
+        return self._access.has_spare
+
     def rest(self) -> None:
         """Close connections that nobody uses at the moment."""
-        if self._session is not None:
-            self._session.close()
         self._access.rest()
 
     def close(self) -> None:
         """Close every connection; may be called twice."""
         for tree in self._trees:
             tree.close()
-        if self._session is not None:
-            self._session.close()
         self._access.close()
 
     def _asked(self, path: bytes, ask: Callable[[Conversation], T]) -> T:
-        if self._session is None or self._session.is_over:
-            self._session = self._access.connect()
+        session = self._access.connect()
         try:
-            return ask(self._session)
+            return ask(session)
         except OSError as error:
             raise EndpointUnavailable(
                 f"cannot reach the link `{display(path)}` {self._access.where}: {sentence(error)}",
                 hint=f"its folder must exist, and be open to {self._access.account}",
             ) from error
+        finally:
+            self._access.give_back(session)

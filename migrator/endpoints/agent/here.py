@@ -88,9 +88,18 @@ class HereAccess:
         conversation.allowance = self._allowance
         return conversation
 
+    def give_back(self, conversation: Conversation) -> None:
+        """End it: another one costs nothing."""
+        conversation.close()
+
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command with the environment of migrator, secrets left out; see Endpoint.run."""
         return run_command(argv, timeout_seconds)
+
+    @property
+    def has_spare(self) -> bool:
+        """There is no connection to keep."""
+        return False
 
     def rest(self) -> None:
         """There is no connection to close."""

@@ -19,7 +19,7 @@ from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Answer, Conversation, DiskFault, Failed
 from migrator.endpoints.ssh.channel import Channel
 from migrator.endpoints.ssh.failures import NoCommand
-from migrator.errors import EndpointUnavailable
+from migrator.errors import EndpointUnavailable, MigratorError
 
 NO_PROGRESS_SECONDS = 45.0
 SYNC_SECONDS = 600.0  # a commit on a busy disk says nothing until it is done
@@ -95,6 +95,15 @@ class AgentSession(Conversation):
         before = len(self._waiting)
         while len(self._waiting) == before:
             self._exchange()
+
+    def is_usable_again(self) -> bool:
+        """Whether it can serve somebody else; takes in answers first that nobody waits for any more."""
+        try:
+            while self._waiting:
+                self.pump()
+        except MigratorError:
+            return False
+        return not self.is_over and not self._is_ready(0)  # whatever arrives unasked is the end of the channel
 
     def _end(self) -> None:
         self._waiting.clear()

@@ -111,9 +111,10 @@ class AgentSource:
             return Checked(None, Problem.CHANGED if is_other else Problem.FAILED, sentence(error))
 
     def close(self) -> None:
-        """End the session; may be called twice."""
-        if self._session is not None:
-            self._session.close()
+        """Give the session back; may be called twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._access.give_back(session)
 
     def _connected(self) -> Conversation:
         if self._session is None or self._session.is_over:

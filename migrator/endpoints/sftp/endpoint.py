@@ -106,6 +106,11 @@ class SftpEndpoint:
         except SftpFailure as failure:
             raise self._no_access(path, str(failure)) from failure
 
+    @property
+    def has_spare(self) -> bool:
+        """Never: each tree has a connection of its own, which ends with it."""
+        return False
+
     def rest(self) -> None:
         """Close connections that nobody uses at the moment."""
         if self._session is not None:
