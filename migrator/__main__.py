@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -16,9 +17,14 @@ from migrator.cli.session import Everywhere, Invocation, Session, screen_for
 from migrator.console.screen import Screen
 from migrator.errors import Interrupted, MigratorError, exit_code_of
 
+# Objects made before cyclic garbage is looked for. The default of 700 has Python walk all modules again and again
+# while they load; measured: a sixth of the time of `migrator status`.
+_GARBAGE_THRESHOLD = 50_000
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Carry out one command line; its exit code is as `--help` says, and no exception leaves."""
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     _open_missing_streams()
     # A terminal that goes away (a lost connection at night) ends no run; there is `status` to find it again.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -30,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     code = _carry_out(parsed) if isinstance(parsed, Invocation) else parsed
     _let_go(sys.stdout)
     _let_go(sys.stderr)
+    gc.freeze()  # the interpreter, as it ends, need not walk everything once more
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import queue
 import signal
@@ -18,11 +19,13 @@ from migrator.movers.part import Desk
 
 _PR_SET_PDEATHSIG = 1
 _ORPHANED = 70
+_GARBAGE_THRESHOLD = 50_000  # see __main__: modules are walked far less often while they load
 
 
 def main(descriptor: int, parent: int) -> None:
     """Serve the coordinator at the other end of `descriptor` until it hangs up."""
     _die_with(parent)
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides when to stop
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line = Connection(descriptor)
