@@ -40,6 +40,7 @@ def verify_now(scene: Scene, *, both_sides: bool) -> None:
 
     An interrupted call goes on where it stopped. With `both_sides` the source as it is now is compared, too.
     """
+    scene.pool.get_ready()  # movers start while the journal is asked what there is to read
     since_seq = _since(scene)
     found: list[tuple[Crossing, Findings]] = []
     changed: list[str] = []
