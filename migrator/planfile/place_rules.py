@@ -104,6 +104,9 @@ def _effects(application: At) -> Iterator[_Effect]:
     freeze = application.key("freeze")
     if isinstance(freeze.value, dict):
         yield _Effect("freeze", freeze.key("on").text("source"), _pointed(freeze), is_command=True)
+    freeze = application.key("fall_back").key("freeze")
+    if isinstance(freeze.value, dict):
+        yield _Effect("fall-back freeze", freeze.key("on").text("target"), _pointed(freeze), is_command=True)
     for item in application.key("switch").items():
         for kind, default in (("symlink", "target"), ("command", ""), ("haproxy", "target")):
             switch = item.key(kind)
