@@ -16,6 +16,8 @@ from migrator.domain.events import (
     RunStarted,
     StepEnded,
     StepStarted,
+    TargetChanged,
+    TargetChanges,
 )
 
 # How many items by name an application may put on the screen; the journal has them all.
@@ -47,6 +49,10 @@ class Sentences:
             return self._effect(event)
         if isinstance(event, CheckMade):
             return _check(event)
+        if isinstance(event, TargetChanged):
+            return self._change(event)
+        if isinstance(event, TargetChanges):
+            return _changes(event)
         return _run(event) if self._is_verbose else None
 
     def _effect(self, event: EffectNoted) -> str | None:
@@ -56,15 +62,22 @@ class Sentences:
             return f"{event.application}: {event.effect} {_DONE.get(event.verb, event.verb)}"
         return f"{event.application}: {event.effect}: {event.verb} says: {event.answer}"
 
+    def _change(self, event: TargetChanged) -> str | None:
+        return self._listed(event, f"{event.what} at the target", event.reason)
+
     def _item(self, event: ItemChanged) -> str | None:
         if event.state is not Class.FAILED and not (self._is_verbose and event.reason):
             return None
+        return self._listed(event, event.state, event.reason)
+
+    def _listed(self, event: ItemChanged | TargetChanged, what: str, reason: str | None) -> str | None:
+        """A line about one item, as long as the application has not had too many of them."""
         named = self._named[event.application] = self._named.get(event.application, 0) + 1
         if named > NAMED_ITEMS and not self._is_verbose:
             return None
-        reason = f": {event.reason}" if event.reason else ""
+        why = f": {reason}" if reason else ""
         more = "; more are not listed here" if named == NAMED_ITEMS and not self._is_verbose else ""
-        return f"{event.application}: {event.state}: {event.dataset}: {display(event.path)}{reason}{more}"
+        return f"{event.application}: {what}: {event.dataset}: {display(event.path)}{why}{more}"
 
 
 def _run(event: Event) -> str | None:
@@ -87,6 +100,12 @@ def _step(event: StepStarted | StepEnded) -> str:
 def _check(event: CheckMade) -> str:
     how = "passed" if event.has_passed else f"FAILED: {event.reason}"
     return f"{event.application}: {event.check} {event.moment} the switch {how}"
+
+
+def _changes(event: TargetChanges) -> str:
+    counts = {word: getattr(event, word) for word in ("created", "changed", "deleted", "unknown")}
+    said = ", ".join(f"{count_text(count)} {word}" for word, count in counts.items() if count)
+    return f"{event.application}: at the target since the switch: {said or 'nothing changed'}, {size_text(event.size_bytes)}"
 
 
 def _note(event: Note) -> str:

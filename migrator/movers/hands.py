@@ -30,7 +30,9 @@ class Hands:
         """The tree at `location`, for reading; one connection an endpoint."""
         if location not in self._sources:
             self._drop_other_trees(self._sources, location)
-            self._drop_role(self._targets, location)
+            # On the way back the sides change their roles; no work needs one place in both.
+            for key in [each for each in self._targets if each[0] == location]:
+                self._targets.pop(key).close()
             self._sources[location] = self._endpoint(location.endpoint).source(location.path)
         return self._sources[location]
 
@@ -39,7 +41,8 @@ class Hands:
         key = (location, temp_key)
         if key not in self._targets:
             self._drop_other_trees(self._targets, location)
-            self._drop_role(self._sources, location)
+            if location in self._sources:
+                self._sources.pop(location).close()
             self._targets[key] = self._endpoint(location.endpoint).target(location.path, temp_key)
         return self._targets[key]
 
@@ -68,11 +71,6 @@ class Hands:
         if name not in self._endpoints:
             self._endpoints[name] = open_endpoint(self._specs[name], self._specs, self._allowances)
         return self._endpoints[name]
-
-    def _drop_role(self, trees: dict[Any, Any], location: Location) -> None:
-        # On the way back the sides change their roles; no work needs one place in both.
-        for key in [each for each in trees if location in (each, each[0] if isinstance(each, tuple) else each)]:
-            trees.pop(key).close()
 
     def _drop_other_trees(self, trees: dict[Any, Any], location: Location) -> None:
         # A tree holds a connection; a mover keeps one per endpoint and role, so that the plan's limits hold.
