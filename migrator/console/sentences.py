@@ -39,21 +39,11 @@ class Sentences:
         return None if text is None else printable(text)
 
     def _other(self, event: Event) -> str | None:
-        if isinstance(event, StepStarted | StepEnded):
-            return _step(event)
-        if isinstance(event, GateWaiting):
-            return f"{event.application}: stops: {event.sentence.removeprefix(f'`{event.application}` ')}"
-        if isinstance(event, Note):
-            return _note(event)
         if isinstance(event, EffectNoted):
             return self._effect(event)
-        if isinstance(event, CheckMade):
-            return _check(event)
         if isinstance(event, TargetChanged):
-            return self._change(event)
-        if isinstance(event, TargetChanges):
-            return _changes(event)
-        return _run(event) if self._is_verbose else None
+            return self._listed(event, f"{event.what} at the target", event.reason)
+        return _always(event) or (_run(event) if self._is_verbose else None)
 
     def _effect(self, event: EffectNoted) -> str | None:
         if event.verb == "probe" and not self._is_verbose:
@@ -61,9 +51,6 @@ class Sentences:
         if event.answer == "done":
             return f"{event.application}: {event.effect} {_DONE.get(event.verb, event.verb)}"
         return f"{event.application}: {event.effect}: {event.verb} says: {event.answer}"
-
-    def _change(self, event: TargetChanged) -> str | None:
-        return self._listed(event, f"{event.what} at the target", event.reason)
 
     def _item(self, event: ItemChanged) -> str | None:
         if event.state is not Class.FAILED and not (self._is_verbose and event.reason):
@@ -78,6 +65,19 @@ class Sentences:
         why = f": {reason}" if reason else ""
         more = "; more are not listed here" if named == NAMED_ITEMS and not self._is_verbose else ""
         return f"{event.application}: {what}: {event.dataset}: {display(event.path)}{why}{more}"
+
+
+def _always(event: Event) -> str | None:
+    """What is told without being asked for more, and whatever was told before."""
+    if isinstance(event, StepStarted | StepEnded):
+        return _step(event)
+    if isinstance(event, GateWaiting):
+        return f"{event.application}: stops: {event.sentence.removeprefix(f'`{event.application}` ')}"
+    if isinstance(event, Note):
+        return _note(event)
+    if isinstance(event, CheckMade):
+        return _check(event)
+    return _changes(event) if isinstance(event, TargetChanges) else None
 
 
 def _run(event: Event) -> str | None:
@@ -105,7 +105,8 @@ def _check(event: CheckMade) -> str:
 def _changes(event: TargetChanges) -> str:
     counts = {word: getattr(event, word) for word in ("created", "changed", "deleted", "unknown")}
     said = ", ".join(f"{count_text(count)} {word}" for word, count in counts.items() if count)
-    return f"{event.application}: at the target since the switch: {said or 'nothing changed'}, {size_text(event.size_bytes)}"
+    size = f", {size_text(event.size_bytes)}" if event.size_bytes else ""
+    return f"{event.application}: at the target since the switch: {said or 'nothing changed'}{size}"
 
 
 def _note(event: Note) -> str:

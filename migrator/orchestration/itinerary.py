@@ -114,7 +114,9 @@ def row_from(rows: tuple[Row, ...], phase: Phase) -> Row | None:
 
 def has_gate(application: Application, gate: Gate) -> bool:
     """Whether `application` ever comes to `gate`."""
-    return gate in (Gate.ROLL_BACK, Gate.FALL_BACK, Gate.ACCEPT_LOSS) or any(gate_of(row, application) is gate for row in FORWARD)
+    return gate in (Gate.ROLL_BACK, Gate.FALL_BACK, Gate.ACCEPT_LOSS) or any(
+        gate_of(row, application) is gate for row in FORWARD
+    )
 
 
 def gate_of(row: Row, application: Application) -> Gate | None:

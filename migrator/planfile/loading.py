@@ -24,7 +24,6 @@ from migrator.planfile.remarks import MOST_COMPLAINTS, Remark, invalid
 from migrator.planfile.shapes import PlanShape
 from migrator.planfile.wording import shape_remarks
 
-
 _RULES = (
     endpoint_rules,
     name_rules,

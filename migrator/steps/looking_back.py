@@ -127,9 +127,7 @@ def _sum_up(scene: Scene, *, tells: bool) -> TargetChanges:
             counts[each.what] += 1
             size_bytes += each.size
             if tells:
-                scene.on_event(
-                    TargetChanged(name, dataset, each.path, each.kind, each.what, each.size, each.reason)
-                )
+                scene.on_event(TargetChanged(name, dataset, each.path, each.kind, each.what, each.size, each.reason))
     changes = TargetChanges(application=name, **counts, size_bytes=size_bytes, digest=digester.text())
     if tells:
         scene.journal.mark(_CHANGES, json.dumps(dataclasses.asdict(changes)))

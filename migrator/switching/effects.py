@@ -19,7 +19,16 @@ from migrator.switching.http import HttpEffect
 from migrator.switching.own import OwnEffect
 from migrator.switching.quoting import quoted, shown
 
-__all__ = ["FREEZE", "Answer", "CommandEffect", "Effect", "SymlinkEffect", "effects_of", "freeze_effect", "target_freeze_effect"]
+__all__ = [
+    "FREEZE",
+    "Answer",
+    "CommandEffect",
+    "Effect",
+    "SymlinkEffect",
+    "effects_of",
+    "freeze_effect",
+    "target_freeze_effect",
+]
 
 FREEZE = "freeze"
 TARGET_FREEZE = "freeze of the target"

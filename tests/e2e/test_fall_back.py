@@ -33,7 +33,7 @@ def plant(root: Path) -> None:
 
 def live(root: Path) -> None:
     """What users do at the target: 70 files created, 70 changed, 60 deleted, folders and links as well."""
-    for number in range(0, 70):
+    for number in range(70):
         (root / f"folder {number % 3}" / f"file {number:03}").write_text(f"changed by a user, {number}")
     for number in range(70, 130):
         (root / f"folder {number % 3}" / f"file {number:03}").unlink()
@@ -48,15 +48,16 @@ def live(root: Path) -> None:
     (root / "empty").rmdir()
 
 
-def switched(move: Move, **more: object) -> Cli:
-    cli = move.cli(**more)
+def switched(move: Move, **fall_back: object) -> Cli:
+    """The command line once users are at the target."""
+    cli = move.cli(fall_back=fall_back)
     cli("run", "--yes")
     assert cli.phases() == {NAME: "switched-over"}
     return cli
 
 
 def test_200_files_created_changed_and_deleted_at_the_target_come_home(move: Move) -> None:
-    cli = switched(move, fall_back={"source_write": True})
+    cli = switched(move, source_write=True)
     live(move.target)
     outcome = cli("fall-back", "--yes", "--json")
     (changes,) = outcome.events("target.changes")
