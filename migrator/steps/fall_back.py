@@ -131,7 +131,8 @@ def _bring_home_the_last(scene: Scene) -> None:
 
 def _give_up(scene: Scene) -> None:
     """Return only when what would be lost is what was told, and approved; it is recorded."""
-    if scene.application.fall_back.freeze is not None:
+    told = changes_told(scene.journal)
+    if told is not None and not told.unknown:  # a target that cannot be reached cannot be frozen, either
         freeze_target(scene)
     _compare_sources(scene, list(ways_back(scene)), is_refused=False)
     changes = _unless_more_is_lost(scene)
