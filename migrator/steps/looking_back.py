@@ -27,8 +27,11 @@ _CHANGES = "changes at the target"
 _NAMED = 100
 
 
-class _Marks(Protocol):
-    def marked(self, name: str) -> str | None: ...
+class Marks(Protocol):
+    """A journal, or a look at one, as far as small facts go."""
+
+    def marked(self, name: str) -> str | None:
+        """The remembered fact; None when there is none."""
 
 
 def remember_targets(scene: Scene) -> None:
@@ -83,7 +86,7 @@ def changes_now(scene: Scene) -> TargetChanges:
     return _sum_up(scene, tells=False)
 
 
-def changes_told(memory: _Marks) -> TargetChanges | None:
+def changes_told(memory: Marks) -> TargetChanges | None:
     """What the changes came to that were told last; None before that."""
     text = memory.marked(_CHANGES)
     return None if text is None else TargetChanges(**json.loads(text))

@@ -34,7 +34,7 @@ def move(tmp_path: Path) -> Move:
 
 def switched(move: Move, *, application: Mapped | None = None, **fall_back: object) -> Cli:
     """The command line once users are at the target."""
-    cli = move.cli(fall_back=fall_back, **(application or {}))  # type: ignore[arg-type]
+    cli = move.cli(fall_back=fall_back, **(application or {}))
     cli("run", "--yes")
     assert cli.phases() == {NAME: "switched-over"}
     assert move.is_switched_over
@@ -324,6 +324,11 @@ def test_and_is_not_lost_in_silence_where_the_source_may_not_be_written(move: Mo
     assert move.frozen.exists(), "nobody may write at the source while that is open"
     assert "falling back" in cli("run", "--yes", expect=4).stderr
     assert move.is_untouched, "a run does not switch forward again"
+    standing = cli.applications()[NAME]
+    assert standing["waits_for"] == "its fall back to be finished"
+    assert standing["next"].startswith("migrator fall-back ")
+    assert "accept-loss" in cli("fall-back", "--accept-loss", expect=4).stderr, "this gate is not open yet"
+    assert move.frozen.exists()
     cli("fall-back", "--yes", "--accept-loss")
     assert is_home(move, cli)
 
