@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from migrator.domain.entries import Class
-from migrator.domain.events import GateWaiting, StepEnded, StepStarted
+from migrator.domain.events import GateWaiting, Note, StepEnded, StepStarted
 from migrator.domain.phases import Gate, Phase
-from migrator.errors import Refused, SourceMoved, exit_code_of
-from migrator.evidence.manifest_root import manifest_root
-from migrator.orchestration.gates import Gates, Question
+from migrator.errors import ChecksFailed, Refused, SourceMoved, exit_code_of
+from migrator.orchestration.falling_back import gone_back, is_beyond, not_approved, row_back, row_to_look, row_to_stay
+from migrator.orchestration.gates import Gates, Question, bound_to
 from migrator.orchestration.itinerary import (
     AGAIN,
     CATCH_UP,
@@ -53,6 +53,7 @@ class Journey:
 
         Raises Refused when `until` was asked for and something holds the application before it.
         """
+        self._stay_at_the_target()
         self._copy_again_what_failed()
         self._catch_up_if_that_is_all()
         self._check_after_the_switch()
@@ -72,12 +73,29 @@ class Journey:
             if self._phase.is_at_least(Phase.SWITCHING):
                 raise Refused(
                     f"`{self.scene.application.name}` is `{self._phase}`: only a fall back leads back from there",
-                    hint="`fall-back` is not carried out yet: undo the switches by hand, in reverse order",
+                    hint=f"type `migrator fall-back {self.scene.plan.path}`",
                 )
             return
         halt = self._closed(row)
         if halt is not None:
             raise Refused(f"`{self.scene.application.name}`: {halt.sentence}", hint="type it again with `--yes`")
+        self._attempt(row)
+
+    def fall_back(self, *, accepts_loss: bool = False) -> None:
+        """Go back after the switch, to `seeded`; nothing to do where that is reached or no freeze has begun.
+
+        What changed at the target is told before anything is asked for or done. Refused when it could be lost, unless
+        `accepts_loss`: then what is lost needs an approval of its own.
+        """
+        if is_beyond(self._phase):
+            return
+        look = row_to_look(self.scene, accepts_loss=accepts_loss)
+        if look is not None:
+            self._attempt(look)
+        row = row_back(self.scene, accepts_loss=accepts_loss)
+        halt = self._closed(row)
+        if halt is not None:
+            raise not_approved(self.scene, halt.sentence, halt.gate)
         self._attempt(row)
 
     def accept(self) -> Halt | None:
@@ -87,6 +105,9 @@ class Journey:
                 f"`{self.scene.application.name}` is `{self._phase}`: only what is switched over can be accepted",
                 hint=f"see where it stands: `migrator status {self.scene.plan.path}`",
             )
+        self._stay_at_the_target()
+        if self._is_check_due:  # a word of the operator: here nothing goes back by itself
+            self._attempt(CHECK_AFTER)
         return self.advance()
 
     def verify(self, *, both_sides: bool) -> None:
@@ -112,10 +133,38 @@ class Journey:
         if self.until is Phase.SEEDED and self._phase is Phase.SEEDED:
             self._attempt(CATCH_UP)
 
+    @property
+    def _is_check_due(self) -> bool:
+        return self._phase is Phase.SWITCHED_OVER and not have_passed(self.scene)
+
     def _check_after_the_switch(self) -> None:
-        """Make the smoke checks that are due; ChecksFailed, which `on_failure` is about, keeps the application here."""
-        if self._phase is Phase.SWITCHED_OVER and not have_passed(self.scene):
+        """Make the smoke checks that are due; when they fail, hold the application here or go back, as the plan says.
+
+        Raises ChecksFailed either way, or what kept it from going back.
+        """
+        if not self._is_check_due:
+            return
+        try:
             self._attempt(CHECK_AFTER)
+        except ChecksFailed as failure:
+            if self.scene.application.on_failure == "go_back":
+                self._go_back_after(failure)
+            raise
+
+    def _go_back_after(self, failure: ChecksFailed) -> None:
+        """What `on_failure: go_back` asks for; the plan is its approval. Nothing is lost by it, or it is refused."""
+        self.scene.on_event(Note("going back, as `on_failure` says", self.scene.application.name, "warning"))
+        look = row_to_look(self.scene)
+        if look is not None:
+            self._attempt(look)
+        self._attempt(row_back(self.scene))
+        raise gone_back(failure) from failure
+
+    def _stay_at_the_target(self) -> None:
+        """Going forward ends a fall back that has undone nothing yet; Refused once it has."""
+        row = row_to_stay(self.scene)
+        if row is not None:
+            self._attempt(row)
 
     def _held_before(self, row: Row) -> Halt | None:
         if row.start is Phase.SEEDED:
@@ -130,7 +179,7 @@ class Journey:
 
     def _closed(self, row: Row) -> Halt | None:
         gate = gate_of(row, self.scene.application)
-        if row.start is Phase.SWITCHING:
+        if row.start is Phase.SWITCHING and gate is Gate.SWITCH_OVER:
             return None  # it was open when the switch began; users may be half-way
         if gate is None or self.gates.opened_by(self._question(gate)) is not None:
             return None
@@ -144,7 +193,7 @@ class Journey:
             self.scene.application,
             gate,
             journal.used_approvals(),
-            lambda: manifest_root(journal.items()),
+            lambda: bound_to(gate, journal),
         )
 
     def _soak_left(self) -> Halt | None:
