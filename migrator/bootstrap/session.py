@@ -17,7 +17,7 @@ from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan, Wave
 from migrator.domain.reports import ApplicationReport, WaveReport
-from migrator.domain.stopping import Stop
+from migrator.domain.stopping import Curfew, Stop
 from migrator.endpoints.opening import names_on_the_way
 from migrator.errors import MigratorError, PlanChanged, exit_code_of
 from migrator.journal.application import ApplicationJournal, ApplicationView
@@ -30,8 +30,10 @@ from migrator.orchestration.journey import Halt, Journey
 from migrator.orchestration.replanning import go_by
 from migrator.orchestration.reporting import report_on, sum_up, with_outcome
 from migrator.orchestration.wave import Convoy
+from migrator.orchestration.window import Watch
 from migrator.planfile import differences
 from migrator.planning.connections import Demand, Shares
+from migrator.planning.timing import HISTORY, measures
 from migrator.steps.hosts import Hosts
 from migrator.steps.scene import Scene
 
@@ -92,6 +94,7 @@ class Session:
             go_by(journal, self.plan, application)
             hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budgets, self.stop.check)
             stack.callback(hosts.close)
+            curfew = Curfew(self.stop)
             scene = Scene(
                 self.plan,
                 application,
@@ -99,12 +102,15 @@ class Session:
                 hosts,
                 self.pool,
                 self.on_event,
-                self.stop,
+                curfew,
                 holder=self.journal.holder,
                 adopt=self.adopt,
             )
             stack.callback(scene.let_go)
-            yield Journey(scene, self.gates, self.run_id, self.until, needs_met)
+            watch = Watch(
+                self.plan, application, curfew, lambda: measures(journal.attempts(HISTORY), None), self.on_event
+            )
+            yield Journey(scene, self.gates, self.run_id, self.until, needs_met, watch)
 
 
 @contextmanager

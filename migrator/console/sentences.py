@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from migrator.console.meter import Reading
-from migrator.console.wording import count_text, duration_text, printable, range_text, rate_text, size_text
+from migrator.console.wording import count_text, printable, range_text, rate_text, size_text
+from migrator.domain.durations import duration_text
 from migrator.domain.entries import Class, display
 from migrator.domain.events import (
     CheckMade,
+    CutoverLimited,
     EffectNoted,
     Event,
     GateWaiting,
@@ -30,6 +32,7 @@ class Sentences:
     def __init__(self, *, is_verbose: bool) -> None:
         self._is_verbose = is_verbose
         self._named: dict[str, int] = {}
+        self._limits: dict[str, str] = {}
 
     def of(self, event: Event) -> str | None:
         """One line without line end, safe on a terminal."""
@@ -43,11 +46,21 @@ class Sentences:
             return f"{event.application}: stops: {event.sentence.removeprefix(f'`{event.application}` ')}"
         if isinstance(event, Note):
             return _note(event)
-        if isinstance(event, EffectNoted):
-            return self._effect(event)
+        if isinstance(event, EffectNoted | CheckMade | CutoverLimited):
+            return self._cutover(event)
+        return _run(event) if self._is_verbose else None
+
+    def _cutover(self, event: EffectNoted | CheckMade | CutoverLimited) -> str | None:
         if isinstance(event, CheckMade):
             return _check(event)
-        return _run(event) if self._is_verbose else None
+        return self._effect(event) if isinstance(event, EffectNoted) else self._limit(event)
+
+    def _limit(self, event: CutoverLimited) -> str | None:
+        """Each only once: every step of a cutover tells it."""
+        if self._limits.get(event.application) == event.sentence:
+            return None
+        self._limits[event.application] = event.sentence
+        return f"{event.application}: {event.sentence}"
 
     def _effect(self, event: EffectNoted) -> str | None:
         if event.verb == "probe" and not self._is_verbose:

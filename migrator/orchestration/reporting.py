@@ -9,14 +9,16 @@ from dataclasses import replace
 
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
-from migrator.domain.reports import ApplicationReport, Tally, WaveReport
+from migrator.domain.reports import ApplicationReport, Tally, WaveReport, WaveTimes
 from migrator.errors import EndpointUnavailable, MigratorError, exit_code_of, most_serious
 from migrator.evidence.manifest_root import manifest_root
 from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
 from migrator.orchestration.gates import Question, demand_of, opened_by
 from migrator.orchestration.itinerary import gate_of, next_row
+from migrator.orchestration.times import limit_at, times_of
 from migrator.orchestration.wave import Outcome
+from migrator.planning.timing import HISTORY, Measures, measures
 from migrator.steps.smoke_checks import recorded_checks
 
 
@@ -24,12 +26,13 @@ def report_on(
     plan: Plan, application: Application, view: ApplicationView | None, journal: Journal | None
 ) -> ApplicationReport:
     """Where one application stands, from the journal alone."""
+    now = dt.datetime.now(dt.UTC)
     phase = view.phase if view is not None else Phase.PLANNED
     gate = closed_gate(plan, application, view, journal)
     frozen_at = view.frozen_at if view is not None else None
     frozen_for = None
     if frozen_at is not None and phase.is_at_least(Phase.FROZEN) and not phase.is_at_least(Phase.ACCEPTED):
-        frozen_for = (dt.datetime.now(dt.UTC) - frozen_at).total_seconds()
+        frozen_for = (now - frozen_at).total_seconds()
     attempts = view.attempts(1) if view is not None else []
     return ApplicationReport(
         name=application.name,
@@ -42,7 +45,13 @@ def report_on(
         last_attempt=attempts[0] if attempts else None,
         tally=view.tally() if view is not None else Tally(),
         checks=recorded_checks(view) if view is not None else (),
+        cutover_limit=limit_at(plan, application, phase, known_of(view), now),
     )
+
+
+def known_of(view: ApplicationView | None) -> Measures:
+    """How long the application's steps are known to take."""
+    return measures([] if view is None else view.attempts(HISTORY), None)
 
 
 def closed_gate(
@@ -77,7 +86,20 @@ def with_outcome(report: ApplicationReport, outcome: Outcome) -> ApplicationRepo
 def sum_up(plan: Plan, command: str, applications: Iterable[ApplicationReport]) -> WaveReport:
     """All applications together, with the most serious exit code and the next command."""
     reports = tuple(applications)
-    return WaveReport(command, reports, most_serious(each.exit_code for each in reports), _next(plan, command, reports))
+    return WaveReport(
+        command,
+        reports,
+        most_serious(each.exit_code for each in reports),
+        _next(plan, command, reports),
+        times=times_of_waves(plan, (each.wave for each in reports)),
+    )
+
+
+def times_of_waves(plan: Plan, names: Iterable[str]) -> tuple[WaveTimes, ...]:
+    """When these waves are open, for those whose time the plan limits."""
+    now = dt.datetime.now(dt.UTC)
+    found = (times_of(plan, plan.wave(name), now) for name in dict.fromkeys(names))
+    return tuple(times for times in found if times is not None)
 
 
 def _next(plan: Plan, command: str, reports: tuple[ApplicationReport, ...]) -> str | None:
