@@ -1,4 +1,4 @@
-"""The windows of a plan, carried out: what may begin, what must end, and what no longer fits in. Only the clock is ours."""
+"""The windows of a plan, carried out: what may begin, what must end, what no longer fits in. Only the clock is ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from migrator.orchestration.window import Watch
 from migrator.planning.timing import Measures
 from tests.support.plans import application, flag_freeze, flag_switch, local, write_plan
 
-SATURDAY = "2018-07-28"
 # Everything but the time-outs of the plan: freeze 30 s, one switch 60 s.
 QUICK = Measures({"final-sync": 100, "verify": 200, "switch-over": 40, "roll-back": 30, "freeze": 30, "check": 0}, {})
 
@@ -29,13 +28,16 @@ def utc(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
 
+NIGHT = utc("2018-07-28T22:30")
+
+
 @dataclass
 class Night:
     """A wave with a window and cutover hours, watched with a clock that is set by hand."""
 
     folder: Path
     wave: dict[str, object]
-    now: dt.datetime = utc("2018-07-28T22:30")
+    now: dt.datetime = NIGHT
     measures: Measures = QUICK
     events: list[Event] = field(default_factory=list)
 
