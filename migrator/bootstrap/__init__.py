@@ -17,6 +17,7 @@ from migrator.bootstrap.commands import (
     verify,
 )
 from migrator.bootstrap.limiting import limit
+from migrator.bootstrap.rehearsing import rehearse
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "limit",
     "load",
     "preview",
+    "rehearse",
     "request",
     "roll_back",
     "run",

@@ -137,10 +137,12 @@ class _Preview:
 
     def _standing(self) -> tuple[Phase, Measures]:
         view = None if self._looking.is_offline else ApplicationView.open(self._folder, self._application.name)
+        journal = None if self._looking.is_offline else Journal.view(self._folder)
+        plan, application = self._looking.plan, self._application
         if view is None:
-            return Phase.PLANNED, known_of(None)
+            return Phase.PLANNED, known_of(plan, application, None, journal)
         with view:
-            return view.phase, known_of(view)
+            return view.phase, known_of(plan, application, view, journal)
 
     def _steps(self, phase: Phase) -> Iterator[str]:
         # Without a goal, the end is where `run` ends: retiring the source is not carried out yet.

@@ -18,6 +18,7 @@ from migrator.domain.reports import (
     LiveLimit,
     PlannedApplication,
     PlanReport,
+    RehearsalReport,
     Tally,
     WaveReport,
     WaveTimes,
@@ -42,6 +43,7 @@ def application_form(report: ApplicationReport, next_command: str | None) -> dic
         "differences": report.differences,
         "checks": [_check_form(outcome) for outcome in report.checks],
         "cutover_limit": _limit_of_cutover_form(report.cutover_limit),
+        "rehearsal": None if report.rehearsal is None else _rehearsal_form(report.rehearsal),
         "next": None if report.phase.is_at_least(Phase.ACCEPTED) else next_command,
     }
 
@@ -55,6 +57,15 @@ def _limit_of_cutover_form(limit: CutoverLimit | None) -> dict[str, Any] | None:
         "switch_by": moment_text(limit.switch_by),
         "abort_by": moment_text(limit.abort_by),
         "sentence": limit.sentence,
+    }
+
+
+def _rehearsal_form(rehearsal: RehearsalReport) -> dict[str, Any]:
+    return {
+        "ended_at": moment_text(rehearsal.ended_at),
+        "holds": rehearsal.expired is None,
+        "reason": rehearsal.expired,
+        "seconds": {each.step: each.seconds for each in rehearsal.steps},
     }
 
 

@@ -15,7 +15,7 @@ from migrator.console.wording import count_text, countdown_text, printable, size
 from migrator.domain.durations import duration_text
 from migrator.domain.entries import Class
 from migrator.domain.phases import Phase
-from migrator.domain.reports import ApplicationReport, Attempt, CutoverLimit, Tally, WaveReport
+from migrator.domain.reports import ApplicationReport, Attempt, CutoverLimit, RehearsalReport, Tally, WaveReport
 
 _COLUMNS = (
     Column("APPLICATION"),
@@ -106,12 +106,22 @@ def _clocks(application: ApplicationReport) -> Iterator[Text]:
         yield _freeze(application.phase, duration_text(application.frozen_for_seconds))
     if application.cutover_limit is not None:
         yield from abort_lines(application.cutover_limit)
+    if application.rehearsal is not None:
+        yield _rehearsal(application.rehearsal)
 
 
 def abort_lines(limit: CutoverLimit) -> Iterator[Text]:
     """Until when the cutover can be given up, and how long that is from now."""
     left = (limit.abort_by - dt.datetime.now(dt.UTC)).total_seconds()
     yield Text(f"{printable(limit.sentence)}; {countdown_text(left)}", style="" if left > 0 else "bold red")
+
+
+def _rehearsal(rehearsal: RehearsalReport) -> Text:
+    at = f"{rehearsal.ended_at.astimezone():%Y-%m-%d %H:%M}"
+    if rehearsal.expired is not None:
+        return Text(printable(f"rehearsal of {at} does not count: {rehearsal.expired}"), style="yellow")
+    steps = ", ".join(f"{each.step} {duration_text(each.seconds)}" for each in rehearsal.steps)
+    return Text(printable(f"rehearsed {at}, holds: {steps}"))
 
 
 def _freeze(phase: Phase, age: str) -> Text:

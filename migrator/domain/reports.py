@@ -64,6 +64,16 @@ class RecordedRehearsal:
     versions: str
     endpoints: str  # what was found of them, as text to compare
     steps: tuple[RehearsedStep, ...]
+    error: str | None = None  # why it failed; then it holds for nothing
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalReport:
+    """When an application was last rehearsed, how long each step took, and why that counts no longer."""
+
+    ended_at: dt.datetime
+    steps: tuple[RehearsedStep, ...]
+    expired: str | None  # None: it still holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,7 @@ class ApplicationReport:
     differences: tuple[str, ...] = ()  # named for people, already escaped; the first hundred
     checks: tuple[CheckOutcome, ...] = ()  # the latest of each moment
     cutover_limit: CutoverLimit | None = None  # None where no hours end the cutover
+    rehearsal: RehearsalReport | None = None  # the latest
 
 
 @dataclass(frozen=True, slots=True)

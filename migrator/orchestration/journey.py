@@ -101,6 +101,12 @@ class Journey:
     def _phase(self) -> Phase:
         return self.scene.journal.phase
 
+    @property
+    def _frozen_at(self) -> dt.datetime | None:
+        """Since when people wait; None while they can work, at the source or at the target."""
+        journal = self.scene.journal
+        return None if journal.phase.is_at_least(Phase.SWITCHED_OVER) else journal.frozen_at
+
     def _is_there(self) -> bool:
         return self.until is not None and self._phase is not Phase.SWITCHING and self._phase.is_at_least(self.until)
 
@@ -208,8 +214,7 @@ class Journey:
         if row.writes:
             self.scene.hold_targets()
         attempt = journal.begin_attempt(self.run_id, row.step)
-        frozen_at = None if journal.phase.is_at_least(Phase.SWITCHED_OVER) else journal.frozen_at
-        self.scene.on_event(StepStarted(name, row.step, frozen_at))
+        self.scene.on_event(StepStarted(name, row.step, self._frozen_at))
         error: BaseException | None = None
         try:
             row.act(self.scene)

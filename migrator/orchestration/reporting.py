@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
-from migrator.domain.reports import ApplicationReport, Tally, WaveReport, WaveTimes
+from migrator.domain.reports import ApplicationReport, RecordedRehearsal, Tally, WaveReport, WaveTimes
+from migrator.domain.versions import versions
 from migrator.errors import EndpointUnavailable, MigratorError, exit_code_of, most_serious
 from migrator.evidence.manifest_root import manifest_root
 from migrator.journal.application import ApplicationView
@@ -18,6 +19,7 @@ from migrator.orchestration.gates import Question, demand_of, opened_by
 from migrator.orchestration.itinerary import gate_of, next_row
 from migrator.orchestration.times import limit_at, times_of
 from migrator.orchestration.wave import Outcome
+from migrator.planning.rehearsed import report_of, why_expired
 from migrator.planning.timing import HISTORY, Measures, measures
 from migrator.steps.smoke_checks import recorded_checks
 
@@ -45,13 +47,21 @@ def report_on(
         last_attempt=attempts[0] if attempts else None,
         tally=view.tally() if view is not None else Tally(),
         checks=recorded_checks(view) if view is not None else (),
-        cutover_limit=limit_at(plan, application, phase, known_of(view), now),
+        cutover_limit=limit_at(plan, application, phase, known_of(plan, application, view, journal), now),
+        rehearsal=report_of(_rehearsal(application, journal), plan.digest, versions()),
     )
 
 
-def known_of(view: ApplicationView | None) -> Measures:
-    """How long the application's steps are known to take."""
-    return measures([] if view is None else view.attempts(HISTORY), None)
+def known_of(plan: Plan, application: Application, view: ApplicationView | None, journal: Journal | None) -> Measures:
+    """How long the application's steps are known to take; its endpoints are not asked whether they changed."""
+    last = _rehearsal(application, journal)
+    if last is not None and why_expired(last, plan.digest, versions(), endpoints=None) is not None:
+        last = None
+    return measures([] if view is None else view.attempts(HISTORY), last)
+
+
+def _rehearsal(application: Application, journal: Journal | None) -> RecordedRehearsal | None:
+    return None if journal is None else journal.last_rehearsal(application.name)
 
 
 def closed_gate(

@@ -99,10 +99,9 @@ def test_seeding_is_not_bound_to_cutover(night: Night) -> None:
     watch = night.at("2018-07-24T12:00")
     for step in (row("preflight"), row("seed"), CATCH_UP):
         watch.admit(step)
-    for step in ("freeze", "final-sync", "verify", "switch-over"):
-        assert "cutover hours of wave `july` are closed until Sat 2018-07-28 22:00 UTC" in str(
-            refusal(watch, row(step))
-        )
+    for name in ("freeze", "final-sync", "verify", "switch-over"):
+        error = refusal(watch, row(name))
+        assert "cutover hours of wave `july` are closed until Sat 2018-07-28 22:00 UTC" in error.message
 
 
 def test_when_the_source_is_frozen_the_hint_is_the_way_back(night: Night) -> None:
