@@ -110,9 +110,9 @@ class Session:
             if self.is_rehearsal:
                 begin_again(journal)
             go_by(journal, self.plan, application)
-            hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budgets, self.stop.check)
-            stack.callback(hosts.close)
             curfew = Curfew(self.stop)
+            hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budgets, curfew.check)
+            stack.callback(hosts.close)
             scene = Scene(
                 self.plan,
                 application,

@@ -17,7 +17,7 @@ from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
 from migrator.orchestration.gates import Question, demand_of, opened_by
 from migrator.orchestration.itinerary import gate_of, next_row
-from migrator.orchestration.times import limit_at, times_of
+from migrator.orchestration.times import closed_until, limit_at, times_of
 from migrator.orchestration.wave import Outcome
 from migrator.planning.rehearsed import report_of, why_expired
 from migrator.planning.timing import HISTORY, Measures, measures
@@ -28,7 +28,7 @@ def report_on(
     plan: Plan, application: Application, view: ApplicationView | None, journal: Journal | None
 ) -> ApplicationReport:
     """Where one application stands, from the journal alone."""
-    now = dt.datetime.now(dt.UTC)
+    now, wave = dt.datetime.now(dt.UTC), plan.wave_of(application.name)
     phase = view.phase if view is not None else Phase.PLANNED
     gate = closed_gate(plan, application, view, journal)
     frozen_at = view.frozen_at if view is not None else None
@@ -38,10 +38,12 @@ def report_on(
     attempts = view.attempts(1) if view is not None else []
     return ApplicationReport(
         name=application.name,
-        wave=plan.wave_of(application.name).name,
+        wave=wave.name,
         owner=application.owner,
         phase=phase,
-        waits_for=None if gate is None else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}",
+        waits_for=closed_until(plan, wave, phase, now)
+        if gate is None
+        else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}",
         gate=gate,
         frozen_for_seconds=frozen_for,
         last_attempt=attempts[0] if attempts else None,

@@ -29,6 +29,21 @@ def times_of(plan: Plan, wave: Wave, now: dt.datetime) -> WaveTimes | None:
     )
 
 
+def closed_until(plan: Plan, wave: Wave, phase: Phase, now: dt.datetime) -> str | None:
+    """What an application at `phase` waits for, when its next step may not begin now; None when it may."""
+    if phase.is_at_least(Phase.SWITCHING):
+        return None
+    hours = WaveHours.of(plan, wave)
+    window = hours.window(now)
+    look = hours.cutover(now) if phase.is_at_least(Phase.SEEDED) and window.now is not None else window
+    if look.now is not None:
+        return None
+    what = "the window of its wave" if look is window else "the cutover hours of its wave"
+    if look.following is None:
+        return f"{what}, and none is left: agree on another one, and change the plan"
+    return f"{what}, from {hours.spoken(look.following.start)} on"
+
+
 def limit_at(
     plan: Plan, application: Application, phase: Phase, known: Measures, now: dt.datetime
 ) -> CutoverLimit | None:

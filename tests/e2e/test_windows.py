@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.cli import Cli
+from tests.support.clocks import set_to
 from tests.support.moves import NAME, Move
 from tests.support.trees import build_nasty, differences
 
@@ -141,3 +144,31 @@ def test_a_frozen_source_after_the_hours_is_told_the_way_back(move: Move) -> Non
     outcome = over("run", "--yes", expect=5)
     assert "thaws" in outcome.stderr
     assert over.phases() == {NAME: "frozen"}
+
+
+def test_a_window_that_ends_in_mid_run_ends_it_in_good_order_and_the_next_goes_on(tmp_path: Path) -> None:
+    end = {"local": True, "limits": {"bandwidth": "200 kB/s"}}  # 20 seconds
+    move = Move(tmp_path, tmp_path / "source", tmp_path / "target", source_end=end)
+    move.source.mkdir()
+    for number in range(40):
+        (move.source / f"file-{number:02}").write_bytes(os.urandom(100_000))
+    cli = cli_with(move, window={"to": "2018-07-28"}, cutover={"days": "sun", "hours": "00:00-06:00"})
+    last_minute = dt.datetime(2018, 7, 28, 23, 59, 52, tzinfo=dt.UTC)
+
+    late = replace(cli, environment=set_to(last_minute))
+    outcome = late("run", "--yes", "--json", expect=5)
+
+    (ended,) = [event for event in outcome.events("step.ended") if event["error"] and event["step"] == "seed"]
+    assert "the window of wave `july` is closed for good" in ended["error"]
+    arrived = {event["path"] for event in outcome.events("item.acknowledged")}
+    assert 0 < len(arrived) < 40
+    assert cli.phases() == {NAME: "checked"}
+    assert not move.frozen.exists()
+
+    quick = replace(move, source_end={"local": True})
+    longer = replace(cli_with(quick, window={"to": "2018-07-30"}), environment=set_to(last_minute))
+    longer("plan", "--accept-changes")
+    again = longer("run", "--until", "seeded", "--json")
+    assert differences(move.source, move.target) == []
+    assert list(move.target.rglob(".migrator-*")) == []
+    assert arrived.isdisjoint(event["path"] for event in again.events("item.acknowledged") if event["kind"] == "file")

@@ -51,8 +51,8 @@ def test_an_attempt_that_was_killed_says_nothing() -> None:
 def test_a_rehearsal_and_the_journal_are_asked_for_the_longer_one() -> None:
     known = measures([attempt("verify", 50), attempt("final-sync", 9)], rehearsal(verify=40, final_sync=20))
     parts = {part.what: (part.seconds, part.basis) for part in cutover(PORTAIL, known).parts}
-    assert parts["verify"] == (50, "measured before")
-    assert parts["final-sync"] == (20, "rehearsed")
+    assert parts["verify"] == (50.0, "measured before")
+    assert parts["final-sync"] == (20.0, "rehearsed")
 
 
 def test_the_way_back_is_the_sum_of_what_undoes_it() -> None:
@@ -85,6 +85,13 @@ def test_what_nobody_measured_is_assumed_and_said_to_be() -> None:
 def test_a_step_like_it_stands_in(step: str, like: str) -> None:
     parts = {part.what: part for part in cutover(PORTAIL, Measures({like: 33}, {})).parts}
     assert (parts[step].seconds, parts[step].basis) == (33, f"taken to last as long as {like}")
+
+
+def test_a_final_sync_that_was_rehearsed_right_after_its_seed_says_less_than_a_catch_up() -> None:
+    parts = {part.what: part for part in cutover(PORTAIL, Measures({"catch-up": 70}, {"final-sync": 1})).parts}
+    assert (parts["final-sync"].seconds, parts["final-sync"].basis) == (70.0, "taken to last as long as catch-up")
+    parts = {part.what: part for part in cutover(PORTAIL, Measures({"catch-up": 70}, {"final-sync": 99})).parts}
+    assert (parts["final-sync"].seconds, parts["final-sync"].basis) == (99.0, "rehearsed")
 
 
 def test_checks_before_the_switch_do_not_count_after_it() -> None:
