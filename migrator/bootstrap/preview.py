@@ -138,11 +138,11 @@ class _Preview:
     def _standing(self) -> tuple[Phase, Measures]:
         view = None if self._looking.is_offline else ApplicationView.open(self._folder, self._application.name)
         journal = None if self._looking.is_offline else Journal.view(self._folder)
-        plan, application = self._looking.plan, self._application
+        rehearsal = None if journal is None else journal.last_rehearsal(self._application.name)
         if view is None:
-            return Phase.PLANNED, known_of(plan, application, None, journal)
+            return Phase.PLANNED, known_of(self._looking.plan, None, rehearsal)
         with view:
-            return view.phase, known_of(plan, application, view, journal)
+            return view.phase, known_of(self._looking.plan, view, rehearsal)
 
     def _steps(self, phase: Phase) -> Iterator[str]:
         # Without a goal, the end is where `run` ends: retiring the source is not carried out yet.

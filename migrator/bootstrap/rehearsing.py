@@ -23,7 +23,16 @@ def rehearse(plan: Plan, selection: Selection, *, keep_shadow: bool, state: Path
     with open_session(shadow, state, "rehearse", [(wave, applications)], on_event, is_rehearsal=True) as session:
 
         def act(journey: Journey) -> Halt | None:
-            _rehearse(session, Rehearsal(journey.scene, journey.gates, journey.run_id, keeps_shadow=keep_shadow))
+            _rehearse(
+                session,
+                Rehearsal(
+                    journey.scene,
+                    journey.gates,
+                    journey.run_id,
+                    keeps_shadow=keep_shadow,
+                    stands_at=session.phase_of(journey.scene.application.name),
+                ),
+            )
             return None
 
         return session.sum_up("rehearse", session.travel(wave, applications, act))

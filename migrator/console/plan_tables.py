@@ -37,6 +37,8 @@ def show_plan(pen: Console, report: PlanReport) -> None:
         show_rows(pen, _VOLUMES, list(_volumes(report, pen.width)))
         show(pen, "")
         show_rows(pen, _ORDER, list(_order(report.applications)))
+    if report.times:
+        show(pen, "")
     for times in report.times:
         show(pen, printable(times.sentence))
     for remark in _remarks(report):

@@ -104,9 +104,9 @@ def _details(application: ApplicationReport) -> Iterator[Text]:
 def _clocks(application: ApplicationReport) -> Iterator[Text]:
     if application.frozen_for_seconds is not None:
         yield _freeze(application.phase, duration_text(application.frozen_for_seconds))
-    if application.cutover_limit is not None:
+    if application.cutover_limit is not None and application.phase.is_at_least(Phase.SEEDED):
         yield from abort_lines(application.cutover_limit)
-    if application.rehearsal is not None:
+    if application.rehearsal is not None and not application.phase.is_at_least(Phase.SWITCHED_OVER):
         yield _rehearsal(application.rehearsal)
 
 

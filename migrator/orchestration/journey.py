@@ -102,6 +102,11 @@ class Journey:
         return self.scene.journal.phase
 
     @property
+    def _told_phase(self) -> Phase:
+        """Where the application stands, for those who look on."""
+        return self._phase
+
+    @property
     def _frozen_at(self) -> dt.datetime | None:
         """Since when people wait; None while they can work, at the source or at the target."""
         journal = self.scene.journal
@@ -227,4 +232,4 @@ class Journey:
             raise
         finally:
             seconds = time.monotonic() - began
-            self.scene.on_event(StepEnded(name, row.step, journal.phase, seconds, str(error) if error else None))
+            self.scene.on_event(StepEnded(name, row.step, self._told_phase, seconds, str(error) if error else None))

@@ -31,7 +31,7 @@ _STEPS: tuple[Row, ...] = (
     Row(Phase.SYNCED, "verify", verify_unfrozen, Phase.VERIFIED),
     Row(Phase.VERIFIED, "switch-over", ask_switches, Phase.SEEDED),
 )
-NOT_KNOWN = (
+_NOT_KNOWN = (
     "not rehearsed, and so not measured: freeze and thaw, the switches and their undoing (only their probes were "
     "asked), the checks after the switch, and whether the source stands still once it is frozen"
 )
@@ -42,13 +42,16 @@ class Rehearsal(Journey):
     """The journey of one application to its shadow; gates, windows and needs do not hold it up."""
 
     keeps_shadow: bool = False
+    stands_at: Phase = Phase.PLANNED  # the application itself, which a rehearsal does not move
 
     def rehearse(self) -> None:
         """Make every step of a cutover; raises what the first one that fails raises, and then leaves the shadow."""
+        targets = ", ".join(str(dataset.target) for dataset in self.scene.application.datasets)
+        self.scene.note(f"a rehearsal, which copies to {targets}: nothing is frozen, nothing is switched")
         for row in _STEPS:
             self._refuse_what_is_not_carried_out(row)
             self._attempt(row)
-        self.scene.note(NOT_KNOWN)
+        self.scene.note(_NOT_KNOWN)
         if not self.keeps_shadow:
             clear_shadow(self.scene)
             self.scene.journal.move(Phase.PLANNED, "the rehearsal's target was removed")
@@ -62,6 +65,10 @@ class Rehearsal(Journey):
             if each.ended_at is not None and each.error is None
         )
         return RecordedRehearsal(dt.datetime.now(dt.UTC), plan_digest, versions, endpoints, steps, error)
+
+    @property
+    def _told_phase(self) -> Phase:
+        return self.stands_at
 
     @property
     def _frozen_at(self) -> dt.datetime | None:

@@ -36,6 +36,7 @@ def report_on(
     if frozen_at is not None and phase.is_at_least(Phase.FROZEN) and not phase.is_at_least(Phase.ACCEPTED):
         frozen_for = (now - frozen_at).total_seconds()
     attempts = view.attempts(1) if view is not None else []
+    rehearsal = journal.last_rehearsal(application.name) if journal is not None else None
     return ApplicationReport(
         name=application.name,
         wave=wave.name,
@@ -49,21 +50,15 @@ def report_on(
         last_attempt=attempts[0] if attempts else None,
         tally=view.tally() if view is not None else Tally(),
         checks=recorded_checks(view) if view is not None else (),
-        cutover_limit=limit_at(plan, application, phase, known_of(plan, application, view, journal), now),
-        rehearsal=report_of(_rehearsal(application, journal), plan.digest, versions()),
+        cutover_limit=limit_at(plan, application, phase, known_of(plan, view, rehearsal), now),
+        rehearsal=report_of(rehearsal, plan.digest, versions()),
     )
 
 
-def known_of(plan: Plan, application: Application, view: ApplicationView | None, journal: Journal | None) -> Measures:
-    """How long the application's steps are known to take; its endpoints are not asked whether they changed."""
-    last = _rehearsal(application, journal)
-    if last is not None and why_expired(last, plan.digest, versions(), endpoints=None) is not None:
-        last = None
-    return measures([] if view is None else view.attempts(HISTORY), last)
-
-
-def _rehearsal(application: Application, journal: Journal | None) -> RecordedRehearsal | None:
-    return None if journal is None else journal.last_rehearsal(application.name)
+def known_of(plan: Plan, view: ApplicationView | None, rehearsal: RecordedRehearsal | None) -> Measures:
+    """How long an application's steps are known to take; its endpoints are not asked whether they changed."""
+    holds = rehearsal is not None and why_expired(rehearsal, plan.digest, versions(), endpoints=None) is None
+    return measures([] if view is None else view.attempts(HISTORY), rehearsal if holds else None)
 
 
 def closed_gate(

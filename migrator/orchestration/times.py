@@ -67,7 +67,7 @@ def limit_of(application: Application, hours: WaveHours, ends_at: dt.datetime, k
         freeze_by=ends_at - cutover(application, known).time,
         switch_by=ends_at - switch(application, known).time,
         abort_by=abort_by,
-        sentence=f"last safe moment to abort: {hours.spoken(abort_by)} (the way back needs {back.words})",
+        sentence=f"last safe moment to abort: {hours.spoken(abort_by)} (the way back needs {back.summary})",
     )
 
 

@@ -63,6 +63,12 @@ class Need:
         return dt.timedelta(seconds=self.seconds)
 
     @property
+    def summary(self) -> str:
+        """The time and where it comes from, in a few words."""
+        bases = ", ".join(dict.fromkeys(part.basis for part in self.parts))
+        return f"{duration_text(self.seconds)}: {bases}" if self.parts else "no time"
+
+    @property
     def words(self) -> str:
         """Each part with where its length comes from, for people."""
         return "; ".join(f"{part.what} {duration_text(part.seconds)}: {part.basis}" for part in self.parts) or "nothing"
