@@ -46,7 +46,9 @@ def _rehearse(session: Session, rehearsal: Rehearsal) -> None:
         rehearsal.rehearse()
     except BaseException as failure:
         error = str(failure) or type(failure).__name__
+        rehearsal.scene.note("what the rehearsal copied so far stays, and the next one goes on from it")
         raise
     finally:
-        record = rehearsal.record(session.plan.digest, versions(), facts, error)
-        session.journal.record_rehearsal(rehearsal.scene.application.name, session.run_id, record)
+        if not session.stop.is_asked:  # one that was stopped says nothing, and the one before it still counts
+            record = rehearsal.record(session.plan.digest, versions(), facts, error)
+            session.journal.record_rehearsal(rehearsal.scene.application.name, session.run_id, record)

@@ -16,6 +16,7 @@ from migrator.steps.rehearsal import (
     ask_freeze,
     ask_switches,
     clear_shadow,
+    finish_clearing,
     sync_unfrozen,
     verify_unfrozen,
 )
@@ -48,6 +49,7 @@ class Rehearsal(Journey):
         """Make every step of a cutover; raises what the first one that fails raises, and then leaves the shadow."""
         targets = ", ".join(str(dataset.target) for dataset in self.scene.application.datasets)
         self.scene.note(f"a rehearsal, which copies to {targets}: nothing is frozen, nothing is switched")
+        finish_clearing(self.scene)
         for row in _STEPS:
             self._refuse_what_is_not_carried_out(row)
             self._attempt(row)

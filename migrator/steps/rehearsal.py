@@ -23,6 +23,9 @@ from migrator.transfer.course import Course
 from migrator.transfer.passing import clear, final_pass
 from migrator.verification.proof import source_changes
 
+# Set in the journal while a shadow is being removed.
+_CLEARING = "shadow being removed"
+
 
 def ask_freeze(scene: Scene) -> None:
     """Ask the freeze's probe, and freeze nothing. Refused when it cannot tell."""
@@ -72,6 +75,8 @@ def ask_switches(scene: Scene) -> None:
 
 def clear_shadow(scene: Scene) -> None:
     """Remove what the rehearsal copied, and its roots; what is not ours stays, and is told."""
+    scene.hold_targets()
+    scene.journal.mark(_CLEARING, "yes")
     for crossing in scene.crossings():
         with crossing.open_target() as tree:
             tree.sweep()
@@ -79,6 +84,13 @@ def clear_shadow(scene: Scene) -> None:
     scene.let_go()
     for dataset in scene.application.datasets:
         _remove_root(scene, dataset.target)
+    scene.journal.mark(_CLEARING, None)
+
+
+def finish_clearing(scene: Scene) -> None:
+    """Remove what a run that was cut off has left of a shadow: its record still takes it for whole."""
+    if scene.journal.marked(_CLEARING) is not None:
+        clear_shadow(scene)
 
 
 def endpoint_facts(scene: Scene) -> str:

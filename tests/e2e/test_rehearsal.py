@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Literal
@@ -196,6 +198,38 @@ def test_strangers_in_the_shadow_are_neither_taken_over_nor_removed(move: Move) 
     outcome = cli("run", "--rehearse")
     assert "stays" in outcome.stderr
     assert os.listdir(shadow_of(move)) == ["notes"]
+
+
+def test_a_removal_that_was_cut_off_is_finished_first(move: Move) -> None:
+    cli = cli_of(move)
+    cli("run", "--rehearse", "--keep-shadow")
+    record = cli.state / "moving-house" / "rehearsal" / "applications" / f"{NAME}.db"
+    with sqlite3.connect(record) as raw:
+        raw.execute("INSERT INTO mark VALUES ('shadow being removed', 'yes')")
+    raw.close()
+    for path in sorted(shadow_of(move).rglob("*"))[:10]:
+        if path.is_file() and not path.is_symlink():
+            path.unlink()
+    cli("run", "--rehearse", "--keep-shadow")
+    assert differences(move.source, shadow_of(move)) == []
+
+
+def test_a_rehearsal_that_is_stopped_leaves_the_one_before_in_force(move: Move) -> None:
+    cli = cli_of(move)
+    cli("run", "--rehearse")
+    before = cli.applications()[NAME]["rehearsal"]
+    with cli.started("run", "--rehearse", "--json") as run:
+        assert run.stdout is not None
+        assert "run.started" in run.stdout.readline()
+        run.send_signal(signal.SIGTERM)
+        for _ in run.stdout:  # to its end
+            pass
+        assert run.wait(30) in (0, 143)
+    assert cli.applications()[NAME]["rehearsal"]["holds"]
+    if run.returncode == 143:
+        assert cli.applications()[NAME]["rehearsal"] == before
+    cli("run", "--rehearse")
+    assert not shadow_of(move).exists()
 
 
 def test_a_shadow_never_falls_on_a_tree_of_the_plan(move: Move) -> None:
