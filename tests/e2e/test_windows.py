@@ -121,6 +121,15 @@ def test_no_freeze_that_cannot_be_finished(move: Move) -> None:
     assert cli.phases() == {NAME: "seeded"}
 
 
+def test_what_was_rehearsed_is_reckoned_with(move: Move) -> None:
+    cli = cli_with(move, cutover=hours(in_minutes(-60), in_minutes(4)))
+    cli("run", "--rehearse")
+    refusal = " ".join(cli("run", "--yes", expect=5).stderr.split())
+    assert "s: rehearsed; the guard" in refusal
+    assert "the switches 4 min: time-outs added up" in refusal
+    assert ": assumed" not in refusal
+
+
 def test_no_switch_without_time_to_take_it_back(move: Move) -> None:
     cli = cli_with(move, cutover=hours(in_minutes(-60), in_minutes(180)))
     cli("run", "--yes", "--until", "verified")
