@@ -18,6 +18,7 @@ from migrator.bootstrap.commands import (
     verify,
 )
 from migrator.bootstrap.limiting import limit
+from migrator.bootstrap.rehearsing import rehearse
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "limit",
     "load",
     "preview",
+    "rehearse",
     "request",
     "roll_back",
     "run",

@@ -16,6 +16,7 @@ from migrator.domain.filters import Filter
 from migrator.domain.phases import Phase
 from migrator.domain.plan import Application, Dataset, Plan, Wave
 from migrator.domain.reports import DatasetForecast, Finding, PlannedApplication, PlanReport
+from migrator.domain.stopping import utc_now
 from migrator.errors import MigratorError, Refused, exit_code_of, most_serious
 from migrator.journal.application import ApplicationJournal, ApplicationView
 from migrator.journal.folder import StateFolder
@@ -25,9 +26,12 @@ from migrator.journal.working_copy import working_copy
 from migrator.movers.budget import Budgets
 from migrator.orchestration.itinerary import gate_of, rows_from
 from migrator.orchestration.replanning import would_start_again
+from migrator.orchestration.reporting import known_of, times_of_waves
+from migrator.orchestration.times import limit_at
 from migrator.planfile import differences, not_carried_out
 from migrator.planning.order import by_needs
 from migrator.planning.preflight import Facts, examine
+from migrator.planning.timing import Measures
 from migrator.steps.hosts import Hosts
 from migrator.steps.preflight import strangers
 from migrator.steps.records import record_findings
@@ -76,6 +80,7 @@ def look_ahead(looking: Looking, chosen: Chosen, *, adopt: bool = False) -> Plan
         is_offline=looking.is_offline,
         next_command=f"migrator run {shlex.quote(str(plan.path))}{wave_option}" if has_work else None,
         exit_code=most_serious(codes),
+        times=times_of_waves(plan, (wave.name for wave, _ in chosen)),
     )
 
 
@@ -113,7 +118,7 @@ class _Preview:
 
     def look(self) -> PlannedApplication:
         """One row of the plan; what speaks against it is left in `findings`."""
-        phase = self._phase()
+        phase, known = self._standing()
         for _, sentence in not_carried_out(self._looking.plan, self._application):
             self._find(Finding("not-carried-out", "note", sentence, None, self._application.name))
         for finding in lacking(self._application):
@@ -127,14 +132,17 @@ class _Preview:
             phase=phase,
             datasets=datasets,
             steps=tuple(self._steps(phase)),
+            cutover_limit=limit_at(self._looking.plan, self._application, phase, known, utc_now()),
         )
 
-    def _phase(self) -> Phase:
+    def _standing(self) -> tuple[Phase, Measures]:
         view = None if self._looking.is_offline else ApplicationView.open(self._folder, self._application.name)
+        journal = None if self._looking.is_offline else Journal.view(self._folder)
+        rehearsal = None if journal is None else journal.last_rehearsal(self._application.name)
         if view is None:
-            return Phase.PLANNED
+            return Phase.PLANNED, known_of(self._looking.plan, None, rehearsal)
         with view:
-            return view.phase
+            return view.phase, known_of(self._looking.plan, view, rehearsal)
 
     def _steps(self, phase: Phase) -> Iterator[str]:
         # Without a goal, the end is where `run` ends: retiring the source is not carried out yet.

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import getpass
 import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import migrator
 from migrator.bootstrap.live_limits import hearing_of_limits
 from migrator.bootstrap.signals import stopping
 from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan, Wave
 from migrator.domain.reports import ApplicationReport, WaveReport
-from migrator.domain.stopping import Stop
+from migrator.domain.stopping import Curfew, Stop
+from migrator.domain.versions import versions
 from migrator.endpoints.opening import names_on_the_way
 from migrator.errors import MigratorError, PlanChanged, exit_code_of
 from migrator.journal.application import ApplicationJournal, ApplicationView
@@ -27,12 +26,17 @@ from migrator.movers.budget import Budgets
 from migrator.movers.pool import MoverPool
 from migrator.orchestration.gates import Gates
 from migrator.orchestration.journey import Halt, Journey
+from migrator.orchestration.rehearsal import begin_again
 from migrator.orchestration.replanning import go_by
 from migrator.orchestration.reporting import report_on, sum_up, with_outcome
 from migrator.orchestration.wave import Convoy
+from migrator.orchestration.window import Watch
 from migrator.planfile import differences
 from migrator.planning.connections import Demand, Shares
+from migrator.planning.rehearsed import why_expired
+from migrator.planning.timing import HISTORY, Measures, measures
 from migrator.steps.hosts import Hosts
+from migrator.steps.rehearsal import endpoint_facts
 from migrator.steps.scene import Scene
 
 
@@ -52,6 +56,7 @@ class Session:
     stop: Stop
     until: Phase | None = None
     adopt: bool = False
+    is_rehearsal: bool = False
     exit_code: int = 0  # how the command fared, for the record of the run
 
     def travel(
@@ -84,13 +89,29 @@ class Session:
         """Where an application stands, for people."""
         return look_at(self.plan, application, self.folder, self.journal)
 
+    @property
+    def _workplace(self) -> StateFolder:
+        """Where the applications of this session keep what they do."""
+        return self.folder.rehearsal if self.is_rehearsal else self.folder
+
+    def _measures(self, scene: Scene) -> Measures:
+        """How long steps are known to take; a rehearsal counts while it holds, for which the endpoints are asked."""
+        last = self.journal.last_rehearsal(scene.application.name)
+        attempts = scene.journal.attempts(HISTORY)
+        if last is None or why_expired(last, self.plan.digest, versions(), endpoint_facts(scene)) is not None:
+            return measures(attempts, None)
+        return measures(attempts, last)
+
     @contextmanager
     def _set_out(self, application: Application, needs_met: Callable[[], str | None]) -> Iterator[Journey]:
         with ExitStack() as stack:
-            journal = ApplicationJournal.open(self.folder, application.name)
+            journal = ApplicationJournal.open(self._workplace, application.name)
             stack.callback(journal.close)
+            if self.is_rehearsal:
+                begin_again(journal)
             go_by(journal, self.plan, application)
-            hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budgets, self.stop.check)
+            curfew = Curfew(self.stop)
+            hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budgets, curfew.check)
             stack.callback(hosts.close)
             scene = Scene(
                 self.plan,
@@ -99,12 +120,13 @@ class Session:
                 hosts,
                 self.pool,
                 self.on_event,
-                self.stop,
+                curfew,
                 holder=self.journal.holder,
                 adopt=self.adopt,
             )
             stack.callback(scene.let_go)
-            yield Journey(scene, self.gates, self.run_id, self.until, needs_met)
+            watch = Watch(self.plan, application, curfew, lambda: self._measures(scene), self.on_event)
+            yield Journey(scene, self.gates, self.run_id, self.until, needs_met, watch)
 
 
 @contextmanager
@@ -118,6 +140,7 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
     granted: frozenset[Gate] = frozenset(),
     until: Phase | None = None,
     adopt: bool = False,
+    is_rehearsal: bool = False,
 ) -> Iterator[Session]:
     """Open the state, see that the plan is the recorded one, note the run; close everything and note how it ended.
 
@@ -149,6 +172,7 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
         stop,
         until=until,
         adopt=adopt,
+        is_rehearsal=is_rehearsal,
     )
     try:
         with (
@@ -182,13 +206,6 @@ def operator() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no name is known for this number
         return f"uid {os.getuid()}"
-
-
-def versions() -> str:
-    """What this run was made with."""
-    return (
-        f"migrator {migrator.__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
-    )
 
 
 def demand_on(plan: Plan, chosen: Sequence[tuple[Wave, Sequence[Application]]]) -> Demand:

@@ -11,6 +11,7 @@ from migrator.cli.options import Chosen, Consent, PlanFile
 from migrator.cli.session import Session
 from migrator.cli.words import phases_starting, until_phase
 from migrator.domain.phases import UNTIL, Phase
+from migrator.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,12 @@ class Going:
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Hash what a target root already holds, and keep what matches.")
     ] = False
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Rehearse the cutover beside the real targets; switch nothing.")
+    ] = False
+    keep_shadow: Annotated[
+        bool, typer.Option("--keep-shadow", help="Leave what a rehearsal copied for the next one.")
+    ] = False
 
 
 def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent: Consent) -> int:
@@ -38,6 +45,14 @@ def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent:
 
     loaded = bootstrap.load(plan)
     selection = bootstrap.Selection(chosen.wave, chosen.application)
+    _refuse_what_does_not_fit(going, consent)
+    if going.rehearse:
+        with session.screen.progress() as progress:
+            report = bootstrap.rehearse(
+                loaded, selection, keep_shadow=going.keep_shadow, state=session.state, on_event=progress
+            )
+        session.screen.wave(report)
+        return report.exit_code
     options = bootstrap.RunOptions(until=going.until, yes=consent.yes, adopt=going.adopt)
     if going.dry_run:
         preview = bootstrap.dry_run(loaded, selection, options, session.state)
@@ -47,3 +62,20 @@ def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent:
         report = bootstrap.run(loaded, selection, options, session.state, progress)
     session.screen.wave(report)
     return report.exit_code
+
+
+def _refuse_what_does_not_fit(going: Going, consent: Consent) -> None:
+    if going.keep_shadow and not going.rehearse:
+        raise UsageError("`--keep-shadow` belongs to `--rehearse`", hint="a run leaves everything where it is anyway")
+    others = {
+        "--until": going.until is not None,
+        "--dry-run": going.dry_run,
+        "--adopt": going.adopt,
+        "--yes": consent.yes,
+    }
+    given = [option for option, is_given in others.items() if is_given]
+    if going.rehearse and given:
+        raise UsageError(
+            f"`--rehearse` goes the whole way and needs no approval: {given[0]} says nothing there",
+            hint="leave it out",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from migrator.console.jsonl import moment_text
@@ -11,13 +12,16 @@ from migrator.domain.reports import (
     ApplicationReport,
     Attempt,
     CheckOutcome,
+    CutoverLimit,
     DatasetForecast,
     Finding,
     LiveLimit,
     PlannedApplication,
     PlanReport,
+    RehearsalReport,
     Tally,
     WaveReport,
+    WaveTimes,
 )
 
 
@@ -38,8 +42,47 @@ def application_form(report: ApplicationReport, next_command: str | None) -> dic
         "hint": report.hint,
         "differences": report.differences,
         "checks": [_check_form(outcome) for outcome in report.checks],
+        "cutover_limit": _limit_of_cutover_form(report.cutover_limit),
+        "rehearsal": None if report.rehearsal is None else _rehearsal_form(report.rehearsal),
         "next": None if report.phase.is_at_least(Phase.ACCEPTED) else next_command,
     }
+
+
+def _limit_of_cutover_form(limit: CutoverLimit | None) -> dict[str, Any] | None:
+    if limit is None:
+        return None
+    return {
+        "ends_at": moment_text(limit.ends_at),
+        "freeze_by": moment_text(limit.freeze_by),
+        "switch_by": moment_text(limit.switch_by),
+        "abort_by": moment_text(limit.abort_by),
+        "sentence": limit.sentence,
+    }
+
+
+def _rehearsal_form(rehearsal: RehearsalReport) -> dict[str, Any]:
+    return {
+        "ended_at": moment_text(rehearsal.ended_at),
+        "holds": rehearsal.expired is None,
+        "reason": rehearsal.expired,
+        "seconds": {each.step: each.seconds for each in rehearsal.steps},
+    }
+
+
+def _times_form(times: WaveTimes) -> dict[str, Any]:
+    return {
+        "wave": times.wave,
+        "is_open": times.is_open,
+        "closes_at": _moment_or_none(times.closes_at),
+        "opens_at": _moment_or_none(times.opens_at),
+        "is_cutover_open": times.is_cutover_open,
+        "cutover_closes_at": _moment_or_none(times.cutover_closes_at),
+        "cutover_opens_at": _moment_or_none(times.cutover_opens_at),
+    }
+
+
+def _moment_or_none(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else moment_text(moment)
 
 
 def _check_form(outcome: CheckOutcome) -> dict[str, Any]:
@@ -83,6 +126,7 @@ def wave_form(report: WaveReport) -> dict[str, Any]:
         "applications": len(report.applications),
         **_tally_form(total),
         "limits": [_limit_form(limit) for limit in report.limits],
+        "times": [_times_form(times) for times in report.times],
         "exit_code": report.exit_code,
         "next": report.next_command,
     }
@@ -105,6 +149,7 @@ def planned_form(application: PlannedApplication) -> dict[str, Any]:
         "owner": application.owner,
         "phase": application.phase,
         "steps": application.steps,
+        "cutover_limit": _limit_of_cutover_form(application.cutover_limit),
         "datasets": [_forecast_form(dataset) for dataset in application.datasets],
     }
 
@@ -144,6 +189,7 @@ def plan_form(report: PlanReport) -> dict[str, Any]:
         "recorded_digest": report.recorded_digest,
         "changes": report.changes,
         "is_offline": report.is_offline,
+        "times": [_times_form(times) for times in report.times],
         "has_work": report.has_work,
         "exit_code": report.exit_code,
         "next": report.next_command,

@@ -77,6 +77,9 @@ _FORMS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "seq": lambda seq: {"item_seq": seq},
     "sha256": lambda digest: {"sha256": None if digest is None else digest.hex()},
     "frozen_at": lambda moment: {"frozen_at": None if moment is None else moment_text(moment)},
+    "ends_at": lambda moment: {"ends_at": moment_text(moment)},
+    "switch_by": lambda moment: {"switch_by": moment_text(moment)},
+    "abort_by": lambda moment: {"abort_by": moment_text(moment)},
 }
 
 

@@ -12,6 +12,7 @@ from migrator.console.estimate import Pace, Range, Rate, Sample, time_left
 from migrator.domain.entries import Class
 from migrator.domain.events import (
     BytesMoved,
+    CutoverLimited,
     EffectNoted,
     Event,
     ItemChanged,
@@ -30,11 +31,12 @@ _UNDER_FREEZE = frozenset({Phase.FROZEN, Phase.SYNCED, Phase.VERIFIED, Phase.SWI
 
 @dataclass(slots=True)
 class Gauge:
-    """One application's step in progress, and since when it is frozen (monotonic seconds)."""
+    """One application's step in progress, since when it is frozen (monotonic seconds), until when it can go back."""
 
     step: str | None = None
     started: float = 0.0
     frozen_since: float | None = None
+    abort_by: dt.datetime | None = None
     scans: dict[str, ScanProgress] = field(default_factory=dict)
     found_items: int = 0
     found_bytes: int = 0
@@ -63,6 +65,7 @@ class Reading:
     left: Range | None
     idle_seconds: float
     frozen_seconds: float | None
+    abort_seconds: float | None  # until the last safe moment to abort; negative once it has passed
 
     @property
     def share(self) -> float | None:
@@ -107,12 +110,14 @@ class Meter:
     def _turn(self, gauge: Gauge, event: Event) -> None:
         if isinstance(event, StepStarted):
             now = self._clock()
-            since = gauge.frozen_since if event.frozen_at is None else now - _age_seconds(event.frozen_at)
-            self._gauges[event.application] = Gauge(event.step, now, since)
+            since = gauge.frozen_since if event.frozen_at is None else now - max(0.0, _age_seconds(event.frozen_at))
+            self._gauges[event.application] = Gauge(event.step, now, since, gauge.abort_by)
         elif isinstance(event, StepEnded):
             gauge.step = None
             if event.phase not in _UNDER_FREEZE:
-                gauge.frozen_since = None
+                gauge.frozen_since = gauge.abort_by = None
+        elif isinstance(event, CutoverLimited):
+            gauge.abort_by = event.abort_by
         elif isinstance(event, EffectNoted) and event.effect == "freeze":
             if event.verb == "undo":
                 gauge.frozen_since = None
@@ -133,7 +138,8 @@ class Meter:
 
 
 def _age_seconds(moment: dt.datetime) -> float:
-    return max(0.0, (dt.datetime.now(dt.UTC) - moment).total_seconds())
+    """How long ago it was; negative for what is to come."""
+    return (dt.datetime.now(dt.UTC) - moment).total_seconds()
 
 
 def _settle(gauge: Gauge, event: ItemChanged) -> None:
@@ -166,4 +172,5 @@ def _read(name: str, gauge: Gauge, now: float) -> Reading:
         left=time_left(gauge.found_bytes - size_bytes, gauge.found_items - items, rates),
         idle_seconds=gauge.pace.idle_seconds(),
         frozen_seconds=None if gauge.frozen_since is None else now - gauge.frozen_since,
+        abort_seconds=None if gauge.abort_by is None else -_age_seconds(gauge.abort_by),
     )

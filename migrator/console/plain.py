@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from migrator.console.meter import Meter
+from migrator.console.meter import Meter, Reading
 from migrator.console.output import Output
 from migrator.console.sentences import Sentences, progress_parts
-from migrator.console.wording import duration_text, printable
+from migrator.console.wording import countdown_text, printable
+from migrator.domain.durations import duration_text
 from migrator.domain.events import BytesMoved, Event, ScanProgress, WorkFound
 
 _SAMPLE_SECONDS = 1.0
@@ -61,6 +63,12 @@ class PlainProgress:
                 continue
             waited = 0.0
             for reading in readings:
-                frozen = reading.frozen_seconds
-                badge = "" if frozen is None else f"; FROZEN for {duration_text(frozen)}"
-                self._report(f"{reading.application}: {reading.step}: {', '.join(progress_parts(reading))}{badge}")
+                parts = ", ".join(progress_parts(reading))
+                self._report(f"{reading.application}: {reading.step}: {parts}{''.join(_badges(reading))}")
+
+
+def _badges(reading: Reading) -> Iterator[str]:
+    if reading.frozen_seconds is not None:
+        yield f"; FROZEN for {duration_text(reading.frozen_seconds)}"
+    if reading.abort_seconds is not None:
+        yield f"; last safe moment to abort {countdown_text(reading.abort_seconds)}"

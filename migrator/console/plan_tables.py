@@ -9,6 +9,7 @@ from rich.text import Text
 
 from migrator.console.messages import show, show_findings, show_next
 from migrator.console.rows import Column, Row, show_rows
+from migrator.console.tables import abort_lines
 from migrator.console.wording import count_text, printable, size_text
 from migrator.domain.reports import DatasetForecast, PlannedApplication, PlanReport
 
@@ -36,6 +37,10 @@ def show_plan(pen: Console, report: PlanReport) -> None:
         show_rows(pen, _VOLUMES, list(_volumes(report, pen.width)))
         show(pen, "")
         show_rows(pen, _ORDER, list(_order(report.applications)))
+    if report.times:
+        show(pen, "")
+    for times in report.times:
+        show(pen, printable(times.sentence))
     for remark in _remarks(report):
         show(pen, "")
         show(pen, remark)
@@ -94,7 +99,9 @@ def _order(applications: tuple[PlannedApplication, ...]) -> Iterator[Row]:
     for number, application in enumerate(applications, start=1):
         name = Text(f"{number:>2}. {printable(application.name)}")
         steps = [_step(step) for step in application.steps] or [Text("nothing is left to do")]
-        yield Row([name, Text(printable(application.wave)), Text(application.phase.value)], [Text(", ").join(steps)])
+        limit = [] if application.cutover_limit is None else list(abort_lines(application.cutover_limit))
+        cells = [name, Text(printable(application.wave)), Text(application.phase.value)]
+        yield Row(cells, [Text(", ").join(steps), *limit])
 
 
 def _step(step: str) -> Text:

@@ -15,7 +15,8 @@ from rich.text import Text
 from migrator.console.messages import show, show_whole
 from migrator.console.meter import Meter, Reading
 from migrator.console.sentences import Sentences, progress_parts
-from migrator.console.wording import duration_text, printable
+from migrator.console.wording import countdown_text, printable
+from migrator.domain.durations import duration_text
 from migrator.domain.events import BytesMoved, Event, Note, ScanProgress, StepEnded, StepStarted, WorkFound
 
 # Redrawn at this pace whatever the pace of the events is.
@@ -23,6 +24,8 @@ _REFRESH_HERTZ = 5
 _BAR_COLUMNS = 20
 _STEP_COLUMNS = 11  # `switch-over`
 _PROMPT = "$ "  # a command that can be copied
+# With so little left until the last safe moment to abort, it is shown loudly.
+_HURRY_SECONDS = 600.0
 # These only move the figures below.
 _FIGURES = (BytesMoved, ScanProgress, StepStarted, WorkFound)
 
@@ -85,5 +88,12 @@ def _rows(reading: Reading, name_columns: int) -> list[RenderableType]:
         cells += [ProgressBar(total=1.0, completed=reading.share, width=_BAR_COLUMNS), Text(f"{reading.share:4.0%}")]
     if reading.frozen_seconds is not None:
         cells.append(Text(f" FROZEN for {duration_text(reading.frozen_seconds)} ", style="bold white on red"))
+    if reading.abort_seconds is not None:
+        cells.append(Text(f" last safe abort {countdown_text(reading.abort_seconds)} ", style=_hurry(reading)))
     head.add_row(*cells)
     return [head, Padding(Text(", ".join(progress_parts(reading))), (0, 0, 0, 2))]
+
+
+def _hurry(reading: Reading) -> str:
+    assert reading.abort_seconds is not None
+    return "bold white on red" if reading.abort_seconds < _HURRY_SECONDS else "bold yellow"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from migrator.console.meter import Reading
-from migrator.console.wording import count_text, duration_text, printable, range_text, rate_text, size_text
+from migrator.console.wording import count_text, printable, range_text, rate_text, size_text
+from migrator.domain.durations import duration_text
 from migrator.domain.entries import Class, display
 from migrator.domain.events import (
     CheckMade,
+    CutoverLimited,
     EffectNoted,
     Event,
     GateWaiting,
@@ -32,6 +34,7 @@ class Sentences:
     def __init__(self, *, is_verbose: bool) -> None:
         self._is_verbose = is_verbose
         self._named: dict[str, int] = {}
+        self._limits: dict[str, str] = {}
 
     def of(self, event: Event) -> str | None:
         """One line without line end, safe on a terminal."""
@@ -39,11 +42,23 @@ class Sentences:
         return None if text is None else printable(text)
 
     def _other(self, event: Event) -> str | None:
-        if isinstance(event, EffectNoted):
-            return self._effect(event)
         if isinstance(event, TargetChanged):
             return self._listed(event, f"{event.what} at the target", event.reason)
+        if isinstance(event, EffectNoted | CheckMade | CutoverLimited):
+            return self._cutover(event)
         return _always(event) or (_run(event) if self._is_verbose else None)
+
+    def _cutover(self, event: EffectNoted | CheckMade | CutoverLimited) -> str | None:
+        if isinstance(event, CheckMade):
+            return _check(event)
+        return self._effect(event) if isinstance(event, EffectNoted) else self._limit(event)
+
+    def _limit(self, event: CutoverLimited) -> str | None:
+        """Each only once: every step of a cutover tells it."""
+        if self._limits.get(event.application) == event.sentence:
+            return None
+        self._limits[event.application] = event.sentence
+        return f"{event.application}: {event.sentence}"
 
     def _effect(self, event: EffectNoted) -> str | None:
         if event.verb == "probe" and not self._is_verbose:
@@ -75,8 +90,6 @@ def _always(event: Event) -> str | None:
         return f"{event.application}: stops: {event.sentence.removeprefix(f'`{event.application}` ')}"
     if isinstance(event, Note):
         return _note(event)
-    if isinstance(event, CheckMade):
-        return _check(event)
     return _changes(event) if isinstance(event, TargetChanges) else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections.abc import Iterator
 
@@ -10,10 +11,11 @@ from rich.text import Text
 
 from migrator.console.messages import many, show, show_error, show_next
 from migrator.console.rows import Column, Row, show_rows
-from migrator.console.wording import count_text, duration_text, printable, size_text
+from migrator.console.wording import count_text, countdown_text, printable, size_text
+from migrator.domain.durations import duration_text
 from migrator.domain.entries import Class
 from migrator.domain.phases import Phase
-from migrator.domain.reports import ApplicationReport, Attempt, Tally, WaveReport
+from migrator.domain.reports import ApplicationReport, Attempt, CutoverLimit, RehearsalReport, Tally, WaveReport
 
 _COLUMNS = (
     Column("APPLICATION"),
@@ -36,8 +38,8 @@ def show_wave(data: Console, messages: Console, report: WaveReport) -> None:
         if application.error is not None:
             show(messages, "")
             show_error(messages, _error(application), application.hint or _hint(application))
-    for limit in report.limits:
-        show(data, printable(limit.sentence))
+    for sentence in (*(times.sentence for times in report.times), *(limit.sentence for limit in report.limits)):
+        show(data, printable(sentence))
     show_next(data, report.next_command)
 
 
@@ -84,8 +86,7 @@ def _counts(tally: Tally) -> tuple[Text, Text, Text]:
 
 
 def _details(application: ApplicationReport) -> Iterator[Text]:
-    if application.frozen_for_seconds is not None:
-        yield _freeze(application.phase, duration_text(application.frozen_for_seconds))
+    yield from _clocks(application)
     if otherwise := _otherwise(application.tally):
         yield otherwise
     for difference in application.differences:
@@ -98,6 +99,29 @@ def _details(application: ApplicationReport) -> Iterator[Text]:
             yield Text(printable(f"{outcome.name} {outcome.moment} the switch FAILED: {outcome.reason}"), style="red")
     if application.waits_for is not None:
         yield Text(f"waits for {printable(application.waits_for)}", style="yellow")
+
+
+def _clocks(application: ApplicationReport) -> Iterator[Text]:
+    if application.frozen_for_seconds is not None:
+        yield _freeze(application.phase, duration_text(application.frozen_for_seconds))
+    if application.cutover_limit is not None and application.phase.is_at_least(Phase.SEEDED):
+        yield from abort_lines(application.cutover_limit)
+    if application.rehearsal is not None and not application.phase.is_at_least(Phase.SWITCHED_OVER):
+        yield _rehearsal(application.rehearsal)
+
+
+def abort_lines(limit: CutoverLimit) -> Iterator[Text]:
+    """Until when the cutover can be given up, and how long that is from now."""
+    left = (limit.abort_by - dt.datetime.now(dt.UTC)).total_seconds()
+    yield Text(f"{printable(limit.sentence)}; {countdown_text(left)}", style="" if left > 0 else "bold red")
+
+
+def _rehearsal(rehearsal: RehearsalReport) -> Text:
+    at = f"{rehearsal.ended_at.astimezone():%Y-%m-%d %H:%M}"
+    if rehearsal.expired is not None:
+        return Text(printable(f"rehearsal of {at} does not count: {rehearsal.expired}"), style="yellow")
+    steps = ", ".join(f"{each.step} {duration_text(each.seconds)}" for each in rehearsal.steps)
+    return Text(printable(f"rehearsed {at}, holds: {steps}"))
 
 
 def _freeze(phase: Phase, age: str) -> Text:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from migrator.domain.durations import duration_text
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -43,23 +45,9 @@ def rate_text(bytes_per_second: float) -> str:
     return f"{size_text(bytes_per_second)}/s"
 
 
-def duration_text(seconds: float) -> str:
-    """Two units at most: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
-    if seconds < 9.95:
-        return f"{max(seconds, 0):.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return _two(whole, 60, ("min", "s"))
-    if whole < 86400:
-        return _two(whole // 60, 60, ("h", "min"))
-    return _two(whole // 3600, 24, ("d", "h"))
-
-
-def _two(amount: int, per: int, units: tuple[str, str]) -> str:
-    large, small = divmod(amount, per)
-    return f"{large} {units[0]} {small} {units[1]}" if small else f"{large} {units[0]}"
+def countdown_text(seconds: float) -> str:
+    """What is left until a moment, or how long ago it was: `in 12 min`, `passed 3 min ago`."""
+    return f"in {duration_text(seconds)}" if seconds > 0 else f"passed {duration_text(-seconds)} ago"
 
 
 def range_text(low_seconds: float, high_seconds: float) -> str:

@@ -69,6 +69,18 @@ class GateWaiting:
 
 
 @dataclass(frozen=True, slots=True)
+class CutoverLimited:
+    """A step of a cutover begins in hours that end: until when it can go on, and be given up."""
+
+    event: ClassVar[str] = "cutover.limited"
+    application: str
+    ends_at: dt.datetime
+    switch_by: dt.datetime  # later, no switch begins
+    abort_by: dt.datetime  # the last moment from which the way back still fits into the hours
+    sentence: str  # for people
+
+
+@dataclass(frozen=True, slots=True)
 class ScanProgress:
     """How far a scan is; the last one of a scan has `ended`."""
 
@@ -199,6 +211,7 @@ Event = (
     | StepStarted
     | StepEnded
     | GateWaiting
+    | CutoverLimited
     | ScanProgress
     | WorkFound
     | BytesMoved

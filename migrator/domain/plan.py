@@ -72,6 +72,13 @@ class EndpointSpec:
         """Whether the endpoint is this machine."""
         return self.ssh is None
 
+    @property
+    def whereabouts(self) -> str:
+        """The host behind it, the same for every endpoint that leads there in the same words."""
+        if self.ssh is None:
+            return "local"
+        return self.ssh.alias or f"{self.ssh.host}:{self.ssh.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Location:

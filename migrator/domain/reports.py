@@ -47,6 +47,60 @@ class Attempt:
     run_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RehearsedStep:
+    """How long one step of a rehearsal took."""
+
+    step: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRehearsal:
+    """A cutover that was carried out against a shadow target, and under which plan, versions and endpoints."""
+
+    ended_at: dt.datetime
+    plan_digest: str
+    versions: str
+    endpoints: str  # what was found of them, as text to compare
+    steps: tuple[RehearsedStep, ...]
+    error: str | None = None  # why it failed; then it holds for nothing
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalReport:
+    """When an application was last rehearsed, how long each step took, and why that counts no longer."""
+
+    ended_at: dt.datetime
+    steps: tuple[RehearsedStep, ...]
+    expired: str | None  # None: it still holds
+
+
+@dataclass(frozen=True, slots=True)
+class WaveTimes:
+    """When a wave and its cutover are open, by the plan's calendar; None for a moment that does not come."""
+
+    wave: str
+    is_open: bool
+    closes_at: dt.datetime | None
+    opens_at: dt.datetime | None
+    is_cutover_open: bool
+    cutover_closes_at: dt.datetime | None
+    cutover_opens_at: dt.datetime | None
+    sentence: str  # all of it, for people
+
+
+@dataclass(frozen=True, slots=True)
+class CutoverLimit:
+    """Until when the cutover that is open, or opens next, can begin, be switched over, and be given up."""
+
+    ends_at: dt.datetime
+    freeze_by: dt.datetime
+    switch_by: dt.datetime
+    abort_by: dt.datetime
+    sentence: str  # for people
+
+
 Moment = Literal["before", "after"]
 
 
@@ -79,6 +133,8 @@ class ApplicationReport:
     hint: str | None = None
     differences: tuple[str, ...] = ()  # named for people, already escaped; the first hundred
     checks: tuple[CheckOutcome, ...] = ()  # the latest of each moment
+    cutover_limit: CutoverLimit | None = None  # None where no hours end the cutover
+    rehearsal: RehearsalReport | None = None  # the latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +162,7 @@ class WaveReport:
     exit_code: int
     next_command: str | None  # what to type next, complete
     limits: tuple[LiveLimit, ...] = ()  # that count while runs are under way
+    times: tuple[WaveTimes, ...] = ()  # of waves whose time the plan limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +203,7 @@ class PlannedApplication:
     phase: Phase
     datasets: tuple[DatasetForecast, ...]
     steps: tuple[str, ...]  # the steps that are left, gates included as "gate: freeze"
+    cutover_limit: CutoverLimit | None = None  # None where no hours end the cutover
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +219,7 @@ class PlanReport:
     is_offline: bool
     next_command: str | None
     exit_code: int = 0  # the most serious of what speaks against it
+    times: tuple[WaveTimes, ...] = ()  # of waves whose time the plan limits
 
     @property
     def has_work(self) -> bool:

@@ -54,6 +54,11 @@ class StateFolder:
         """Held together by all runs under way."""
         return self.path / "runs.lock"
 
+    @property
+    def rehearsal(self) -> StateFolder:
+        """The folder of rehearsals, built like this one: nothing in it is about the real targets."""
+        return StateFolder(self.path, "rehearsal")
+
     def door(self, endpoint: str) -> Path:
         """Held by whoever is logging in at the endpoint."""
         return self._doors / f"{_file_name(endpoint)}.lock"

@@ -14,8 +14,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from migrator.domain.entries import display
 from migrator.domain.phases import Gate
+from migrator.domain.reports import RecordedRehearsal
 from migrator.errors import LocalFault
-from migrator.journal import chain, tables
+from migrator.journal import chain, rehearsals, tables
 from migrator.journal.database import Database
 from migrator.journal.folder import StateFolder, sync_directory, unreadable
 from migrator.journal.inbox import Approval, Malformed, waiting
@@ -98,6 +99,16 @@ class Journal:
         """Record how a run ended."""
         with self._write() as connection:
             chain.amend(connection, _CHAINED, tables.run, run_id, ended_at=tables.now(), exit_code=exit_code)
+
+    def record_rehearsal(self, application: str, run_id: str, rehearsal: RecordedRehearsal) -> None:
+        """Record a rehearsal of an application; from now on it is the last."""
+        with self._write() as connection:
+            rehearsals.add(connection, _CHAINED, application, run_id, rehearsal)
+
+    def last_rehearsal(self, application: str) -> RecordedRehearsal | None:
+        """The application's last rehearsal; None when there was none."""
+        with self._read() as connection:
+            return rehearsals.latest(connection, application)
 
     def approve(self, approval: Approval) -> None:
         """Record an approval."""

@@ -258,6 +258,11 @@ class Manifest:
         wanted = changed.where(_item.is_gone == 0, _item.state != Class.EXCLUDED.value)
         return blocks_backwards(self._database, wanted)
 
+    def at_target(self) -> Iterator[list[Entry]]:
+        """Everything that stands at the target by our hand, the deepest first."""
+        ours = self._rows(*ENTRY_AT_TARGET).where(_item.target_kind.is_not(None))
+        return blocks_backwards(self._database, ours)
+
     def removed(self, paths: Sequence[bytes]) -> None:
         """Forget what was removed from the target: gone items for good, replaced ones until they are carried anew."""
         with self._database.write() as connection:

@@ -122,7 +122,27 @@ refused_file = Table(
     Column("reason", Text, nullable=False),
     Column("refused_at", Moment, nullable=False),
 )
-JOURNAL_RECORDS = (recorded_plan, run, approval, refused_file)
+rehearsal = Table(
+    "rehearsal",
+    _of_journal,
+    Column("id", Integer, primary_key=True),
+    Column("application", Text, nullable=False),
+    Column("run_id", Text, ForeignKey("run.id"), nullable=False),
+    Column("ended_at", Moment, nullable=False),
+    Column("plan_digest", Text, nullable=False),
+    Column("versions", Text, nullable=False),
+    Column("endpoints", Text, nullable=False),
+    Column("error", Text),
+)
+rehearsed_step = Table(
+    "rehearsed_step",
+    _of_journal,
+    Column("id", Integer, primary_key=True),
+    Column("rehearsal", Integer, ForeignKey("rehearsal.id"), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+)
+JOURNAL_RECORDS = (recorded_plan, run, approval, refused_file, rehearsal, rehearsed_step)
 
 _of_application = MetaData()
 APPLICATION = Lineage("application", 0x6D67_4131, 2, _of_application)  # "mgA1"

@@ -84,6 +84,7 @@ class Errands:
     def _wait(self, count: int) -> None:
         while len(self._out) > count:
             self._collect(_LOOK_SECONDS)
+            self._stop.check_time()  # a request to stop ends the errands themselves; this does not
         self._stop.check()
 
     def _collect(self, seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +25,7 @@ from migrator.orchestration.itinerary import (
     next_row,
     way_back,
 )
+from migrator.orchestration.window import Watch
 from migrator.planfile import not_carried_out
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import have_passed
@@ -47,6 +49,7 @@ class Journey:
     run_id: str
     until: Phase | None = None
     needs_met: Callable[[], str | None] = lambda: None  # what the cutover still waits for; may wait itself
+    watch: Watch | None = None  # the windows it is held to; None: none
 
     def advance(self) -> Halt | None:
         """Go on until the goal, a gate or an error; what it waits for, or None at the goal.
@@ -119,6 +122,17 @@ class Journey:
     def _phase(self) -> Phase:
         return self.scene.journal.phase
 
+    @property
+    def _told_phase(self) -> Phase:
+        """Where the application stands, for those who look on."""
+        return self._phase
+
+    @property
+    def _frozen_at(self) -> dt.datetime | None:
+        """Since when people wait; None while they can work, at the source or at the target."""
+        journal = self.scene.journal
+        return None if journal.phase.is_at_least(Phase.SWITCHED_OVER) else journal.frozen_at
+
     def _is_there(self) -> bool:
         return self.until is not None and self._phase is not Phase.SWITCHING and self._phase.is_at_least(self.until)
 
@@ -131,7 +145,7 @@ class Journey:
 
     def _catch_up_if_that_is_all(self) -> None:
         if self.until is Phase.SEEDED and self._phase is Phase.SEEDED:
-            self._attempt(CATCH_UP)
+            self._attempt_in_time(CATCH_UP)
 
     @property
     def _is_check_due(self) -> bool:
@@ -218,13 +232,24 @@ class Journey:
         """Make the transition; what holds the application back after all, or None."""
         self._refuse_what_is_not_carried_out(row)
         if row.start is Phase.SEEDED:
-            self._attempt(CATCH_UP_UNTIL_SMALL)
+            self._admit(row)  # before the passes, which may take hours, and after them
+            self._attempt_in_time(CATCH_UP_UNTIL_SMALL)
             halt = self._held_before(row)  # the passes may have taken hours, and the approval may have run out
             if halt is not None:
                 return halt
-        self._attempt(row)
+        self._attempt_in_time(row)
         self._check_after_the_switch()
         return None
+
+    def _admit(self, row: Row) -> None:
+        if self.watch is not None:
+            self.watch.admit(row)
+
+    def _attempt_in_time(self, row: Row) -> None:
+        """An attempt that begins and ends within the windows of the plan; WindowOver otherwise."""
+        self._admit(row)
+        with self.watch.over(row) if self.watch is not None else nullcontext():
+            self._attempt(row)
 
     def _refuse_what_is_not_carried_out(self, row: Row) -> None:
         application = self.scene.application
@@ -243,8 +268,7 @@ class Journey:
         if row.writes:
             self.scene.hold_targets()
         attempt = journal.begin_attempt(self.run_id, row.step)
-        frozen_at = None if journal.phase.is_at_least(Phase.SWITCHED_OVER) else journal.frozen_at
-        self.scene.on_event(StepStarted(name, row.step, frozen_at))
+        self.scene.on_event(StepStarted(name, row.step, self._frozen_at))
         error: BaseException | None = None
         try:
             row.act(self.scene)
@@ -257,4 +281,4 @@ class Journey:
             raise
         finally:
             seconds = time.monotonic() - began
-            self.scene.on_event(StepEnded(name, row.step, journal.phase, seconds, str(error) if error else None))
+            self.scene.on_event(StepEnded(name, row.step, self._told_phase, seconds, str(error) if error else None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from migrator.domain.phases import Phase
-from migrator.domain.plan import Application, Dataset, EndpointSpec, Plan
+from migrator.domain.plan import Application, Dataset, Plan
 from migrator.errors import PlanChanged
 from migrator.journal.application import ApplicationJournal
 
@@ -60,15 +60,8 @@ def _essences(plan: Plan, application: Application) -> dict[str, dict[str, str]]
 def _essence(plan: Plan, dataset: Dataset) -> dict[str, str]:
     """What makes a copy of yesterday a copy of today."""
     return {
-        "source": f"{_place(plan.endpoint(dataset.source.endpoint))}:{dataset.source.path!r}",
-        "target": f"{_place(plan.endpoint(dataset.target.endpoint))}:{dataset.target.path!r}",
+        "source": f"{plan.endpoint(dataset.source.endpoint).whereabouts}:{dataset.source.path!r}",
+        "target": f"{plan.endpoint(dataset.target.endpoint).whereabouts}:{dataset.target.path!r}",
         "keep": ",".join(sorted(dataset.keep)) if dataset.keep is not None else "default",
         "symlinks": dataset.symlinks,
     }
-
-
-def _place(spec: EndpointSpec) -> str:
-    """The host behind an endpoint, however it is reached."""
-    if spec.ssh is None:
-        return "local"
-    return spec.ssh.alias or f"{spec.ssh.host}:{spec.ssh.port}"

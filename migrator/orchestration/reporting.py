@@ -9,13 +9,17 @@ from dataclasses import replace
 
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
-from migrator.domain.reports import ApplicationReport, Tally, WaveReport
+from migrator.domain.reports import ApplicationReport, RecordedRehearsal, Tally, WaveReport, WaveTimes
+from migrator.domain.versions import versions
 from migrator.errors import EndpointUnavailable, MigratorError, exit_code_of, most_serious
 from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
 from migrator.orchestration.gates import Question, bound_to, demand_of, opened_by
 from migrator.orchestration.itinerary import gate_of, next_row
+from migrator.orchestration.times import closed_until, limit_at, times_of
 from migrator.orchestration.wave import Outcome
+from migrator.planning.rehearsed import report_of, why_expired
+from migrator.planning.timing import HISTORY, Measures, measures
 from migrator.steps.fall_back import is_going_back
 from migrator.steps.smoke_checks import recorded_checks
 
@@ -26,33 +30,46 @@ def report_on(
     plan: Plan, application: Application, view: ApplicationView | None, journal: Journal | None
 ) -> ApplicationReport:
     """Where one application stands, from the journal alone."""
+    now, wave = dt.datetime.now(dt.UTC), plan.wave_of(application.name)
     phase = view.phase if view is not None else Phase.PLANNED
     gate = closed_gate(plan, application, view, journal)
     frozen_at = view.frozen_at if view is not None else None
     frozen_for = None
     if frozen_at is not None and phase.is_at_least(Phase.FROZEN) and not phase.is_at_least(Phase.ACCEPTED):
-        frozen_for = (dt.datetime.now(dt.UTC) - frozen_at).total_seconds()
+        frozen_for = (now - frozen_at).total_seconds()
     attempts = view.attempts(1) if view is not None else []
+    rehearsal = journal.last_rehearsal(application.name) if journal is not None else None
     return ApplicationReport(
         name=application.name,
-        wave=plan.wave_of(application.name).name,
+        wave=wave.name,
         owner=application.owner,
         phase=phase,
-        waits_for=_what_it_waits_for(plan, application, gate, view),
+        waits_for=_what_it_waits_for(plan, application, gate, view, now),
         gate=gate,
         frozen_for_seconds=frozen_for,
         last_attempt=attempts[0] if attempts else None,
         tally=view.tally() if view is not None else Tally(),
         checks=recorded_checks(view) if view is not None else (),
+        cutover_limit=limit_at(plan, application, phase, known_of(plan, view, rehearsal), now),
+        rehearsal=report_of(rehearsal, plan.digest, versions()),
     )
 
 
 def _what_it_waits_for(
-    plan: Plan, application: Application, gate: Gate | None, view: ApplicationView | None
+    plan: Plan, application: Application, gate: Gate | None, view: ApplicationView | None, now: dt.datetime
 ) -> str | None:
-    if view is not None and view.phase is Phase.SWITCHING and is_going_back(view):
+    phase = view.phase if view is not None else Phase.PLANNED
+    if view is not None and phase is Phase.SWITCHING and is_going_back(view):
         return FALL_BACK_UNFINISHED
-    return None if gate is None else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}"
+    if gate is None:
+        return closed_until(plan, plan.wave_of(application.name), phase, now)
+    return f"approval of gate `{gate}`{demand_of(plan, application, gate).words}"
+
+
+def known_of(plan: Plan, view: ApplicationView | None, rehearsal: RecordedRehearsal | None) -> Measures:
+    """How long an application's steps are known to take; its endpoints are not asked whether they changed."""
+    holds = rehearsal is not None and why_expired(rehearsal, plan.digest, versions(), endpoints=None) is None
+    return measures([] if view is None else view.attempts(HISTORY), rehearsal if holds else None)
 
 
 def closed_gate(
@@ -87,7 +104,20 @@ def with_outcome(report: ApplicationReport, outcome: Outcome) -> ApplicationRepo
 def sum_up(plan: Plan, command: str, applications: Iterable[ApplicationReport]) -> WaveReport:
     """All applications together, with the most serious exit code and the next command."""
     reports = tuple(applications)
-    return WaveReport(command, reports, most_serious(each.exit_code for each in reports), _next(plan, command, reports))
+    return WaveReport(
+        command,
+        reports,
+        most_serious(each.exit_code for each in reports),
+        _next(plan, command, reports),
+        times=times_of_waves(plan, (each.wave for each in reports)),
+    )
+
+
+def times_of_waves(plan: Plan, names: Iterable[str]) -> tuple[WaveTimes, ...]:
+    """When these waves are open, for those whose time the plan limits."""
+    now = dt.datetime.now(dt.UTC)
+    found = (times_of(plan, plan.wave(name), now) for name in dict.fromkeys(names))
+    return tuple(times for times in found if times is not None)
 
 
 def _next(plan: Plan, command: str, reports: tuple[ApplicationReport, ...]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.domain.plan import Application, Calendar, Plan, Wave
+from migrator.domain.plan import Application, Calendar, Plan
 
 _SENTENCE = "is not carried out yet"
 _STEPS = (
@@ -25,10 +25,8 @@ def not_carried_out(plan: Plan, application: Application) -> tuple[tuple[str, st
 
     The itinerary must not pass the step.
     """
-    wave = plan.wave_of(application.name)
     found = [
         *_of_calendar(plan.calendar),
-        *_of_wave(wave),
         *_of_application(application),
     ]
     sentences = ((step, f"{what} {_SENTENCE}") for step, what in found)
@@ -38,15 +36,6 @@ def not_carried_out(plan: Plan, application: Application) -> tuple[tuple[str, st
 def _of_calendar(calendar: Calendar) -> Iterator[tuple[str, str]]:
     if calendar.bandwidth:
         yield "seed", "calendar: `bandwidth`"
-    if calendar.closed:
-        yield "freeze", "calendar: `closed`"
-
-
-def _of_wave(wave: Wave) -> Iterator[tuple[str, str]]:
-    if wave.first_day or wave.last_day:
-        yield "seed", f"wave `{wave.name}`: `window`"
-    if wave.cutover:
-        yield "freeze", f"wave `{wave.name}`: `cutover`"
 
 
 def _of_application(application: Application) -> Iterator[tuple[str, str]]:

@@ -58,7 +58,10 @@ class BandwidthShape(Mapping):
 class CalendarShape(Mapping):
     """What the days and hours of the year allow."""
 
-    closed: list[Date] = Field(default=[], description="Days on which no cutover begins.")
+    closed: list[Date] = Field(
+        default=[],
+        description="Days without cutover: no hours begin on them, and hours of the evening before end at midnight.",
+    )
     bandwidth: list[BandwidthShape] = Field(default=[], description="The bandwidth timetable.")
 
 
@@ -66,7 +69,11 @@ class WindowShape(Mapping):
     """The days of a wave."""
 
     first: Date | None = Field(default=None, alias="from", description="The first day.")
-    last: Date | None = Field(default=None, alias="to", description="The last day, which still belongs to the window.")
+    last: Date | None = Field(
+        default=None,
+        alias="to",
+        description="The last day, which still belongs to the window, with the hours that begin on it.",
+    )
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
@@ -174,7 +181,7 @@ class WaveShape(Mapping):
     name: Name = Field(description="Name, unique within the plan.")
     window: WindowShape | None = Field(default=None, description="The days of the wave; without it, always open.")
     cutover: CutoverShape | None = Field(
-        default=None, description="When its applications may be cut over; without it, always."
+        default=None, description="When its applications may be frozen and switched over; without it, always."
     )
     needs: Names = Field(default=[], description="Waves that come first.")
     parallel: Parallel = Field(default=4, description="Applications side by side.")

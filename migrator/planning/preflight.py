@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from migrator.domain.entries import display
 from migrator.domain.plan import Dataset
 from migrator.domain.reports import Finding
+from migrator.domain.shadow import is_shadow
 from migrator.endpoints.contract import Abilities, Space
 
 
@@ -83,11 +84,14 @@ def strangers(facts: Facts) -> Iterator[Finding]:
     """A target that holds something we did not bring is not ours to write into, unless the operator says so."""
     if facts.strangers and not facts.is_adopting:
         named = ", ".join(f"`{display(path)}`" for path in facts.strangers[:3])
+        hint = "empty it, choose another, or run with `--adopt` to keep what is equal and replace what is not"
+        if is_shadow(facts.dataset.target):
+            hint = "move it away: a rehearsal needs that place for itself, and removes nothing of others"
         yield Finding(
             "strangers",
             "error",
             f"dataset `{facts.dataset.name}`: the target {facts.dataset.target} already holds entries: {named} ...",
-            "empty it, choose another, or run with `--adopt` to keep what is equal and replace what is not",
+            hint,
             facts.application,
         )
 

@@ -78,7 +78,7 @@ def put_in_place(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
     intent = memory.intend(effect.name, Verb.APPLY.value)
     effect.apply()
     _note(effect, on_event, "apply", "done")
-    answer = _ask(effect, on_event)
+    answer = ask(effect, on_event)
     memory.confirm(intent, answer.value)
     if answer is not Answer.IN_PLACE:
         _refuse(effect, "was applied, but its probe says that it is not in place", _HINT_NO_EFFECT)
@@ -94,13 +94,13 @@ def take_back(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
     intent = memory.intend(effect.name, Verb.UNDO.value)
     effect.undo(memory.marked(_prepared_by(effect)))
     _note(effect, on_event, "undo", "done")
-    answer = _ask(effect, on_event)
+    answer = ask(effect, on_event)
     memory.confirm(intent, answer.value)
     if answer is not Answer.NOT_IN_PLACE:
         _refuse(effect, "was undone, but its probe says that it is still in place", _HINT_NO_EFFECT)
 
 
-def _ask(effect: Effect, on_event: OnEvent) -> Answer:
+def ask(effect: Effect, on_event: OnEvent) -> Answer:
     """The probe's answer, yes or no; Refused when it is unknown, since then only a human may decide."""
     answer = effect.probe()
     _note(effect, on_event, "probe", answer.value)
@@ -113,7 +113,7 @@ def _ask(effect: Effect, on_event: OnEvent) -> Answer:
 
 def _settle(effect: Effect, memory: Memory, on_event: OnEvent, verb: Verb) -> Answer:
     """What the probe says now; an intent that a crash left open is closed with that, and reaching the goal recorded."""
-    answer = _ask(effect, on_event)
+    answer = ask(effect, on_event)
     last = memory.last_effect(effect.name)
     if last is not None and last.answer is None:
         memory.confirm(last.id, answer.value)

@@ -8,6 +8,7 @@ from itertools import chain
 from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable
 from migrator.domain.events import ScanProgress, WorkFound
 from migrator.domain.filters import SPECIAL_FILE
+from migrator.domain.shadow import is_shadow
 from migrator.endpoints.contract import Landed, Problem
 from migrator.errors import SafetyStop
 from migrator.journal.manifest import Scan, ScanRecord
@@ -43,8 +44,11 @@ def copy_pass(course: Course) -> ScanRecord:
     return record
 
 
-def final_pass(course: Course) -> ScanRecord:
-    """Make the target equal to the source under freeze, deletions included. Returns the scan it is based on."""
+def final_pass(course: Course, *, is_frozen: bool = True) -> ScanRecord:
+    """Make the target equal to the source, deletions included. Returns the scan it is based on.
+
+    Under freeze, files that keep changing fail; without it, as in a rehearsal, they stay pending.
+    """
     record = survey(course)
     if record.is_complete:
         _delete(course)
@@ -54,9 +58,26 @@ def final_pass(course: Course) -> ScanRecord:
     except BaseException:
         dispatch.give_up()
         raise
-    _fail_hot(course)
+    if is_frozen:
+        _fail_hot(course)
     _settle(course, Blocked())
     return record
+
+
+def clear(course: Course) -> int:
+    """Remove everything of ours below the root of a rehearsal's target; how much could not be removed.
+
+    SafetyStop for any other target, and before anything is removed.
+    """
+    if not is_shadow(course.crossing.way.target):
+        raise SafetyStop(f"{course.crossing.way.target} is no rehearsal's target: nothing is removed there")
+    left = 0
+    for block in course.manifest.at_target():
+        course.crossing.stop.check()
+        landed = _ask_mover(course, remove, Removal, [entry for entry in block if entry.path])
+        left += sum(1 for each in landed if each.problem is not None)
+    course.manifest.forget()
+    return left
 
 
 class Blocked:

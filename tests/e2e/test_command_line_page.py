@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from pathlib import Path
 from typing import get_args
@@ -16,6 +17,7 @@ from tests.support.cli import clean_environment, run
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^### ([a-z-]+)\n\n```\nmigrator", PAGE, re.MULTILINE)
+NOON = dt.datetime(2018, 7, 28, 12, 0, tzinfo=dt.UTC)
 LATER = ("decommission", "report", "audit")
 
 
@@ -88,6 +90,7 @@ def test_every_event_is_told_with_its_fields() -> None:
             events.ItemChanged("a", "d", b"p", Kind.FILE, 1, Class.VERIFIED, 1),
             events.ItemDeleted("a", "d", b"p"),
             events.EffectNoted("a", "freeze", "apply", "done"),
+            events.CutoverLimited("a", NOON, NOON, NOON, "until then"),
             events.CheckMade("a", "check 1 (http)", "after", has_passed=True, reason=None, seconds=1.0),
             events.Note("so it is"),
         )

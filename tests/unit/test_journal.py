@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from migrator.domain.phases import Gate
+from migrator.domain.reports import RecordedRehearsal, RehearsedStep
 from migrator.errors import LocalFault
 from migrator.journal.folder import StateFolder
 from migrator.journal.inbox import post_approval
@@ -196,3 +199,29 @@ def test_a_journal_that_was_taken_away_is_told(folder: StateFolder, journal: Jou
     folder.journal.unlink()
     with pytest.raises(LocalFault, match="taken away"):
         journal.recorded_plan()
+
+
+def test_the_last_rehearsal_of_an_application_is_found_with_its_steps(folder: StateFolder, journal: Journal) -> None:
+    run_id = journal.begin_run("rehearse", "digest", "versions")
+    assert journal.last_rehearsal("portail") is None
+    failed = RecordedRehearsal(NOON, "digest", "versions", "{}", (), "the link broke")
+    made = replace(failed, ended_at=NOON + HOUR, steps=(RehearsedStep("seed", 12.5), RehearsedStep("verify", 0.125)))
+    journal.record_rehearsal("portail", run_id, failed)
+    journal.record_rehearsal("annuaire", run_id, failed)
+    assert journal.last_rehearsal("portail") == failed
+    journal.record_rehearsal("portail", run_id, replace(made, error=None))
+    view = Journal.view(folder)
+    assert view is not None
+    assert view.last_rehearsal("portail") == replace(made, error=None)
+    assert view.last_rehearsal("annuaire") == failed
+    assert journal.check_chain() == []
+
+
+def test_a_rehearsal_that_was_changed_by_hand_breaks_the_chain(folder: StateFolder, journal: Journal) -> None:
+    run_id = journal.begin_run("rehearse", "digest", "versions")
+    steps = (RehearsedStep("verify", 3600.0),)
+    journal.record_rehearsal("portail", run_id, RecordedRehearsal(NOON, "digest", "versions", "{}", steps))
+    with sqlite3.connect(folder.journal) as raw:
+        raw.execute("UPDATE rehearsed_step SET milliseconds = 1")
+    raw.close()
+    assert journal.check_chain() == ["rehearsed_step 1 is not what the chain recorded"]

@@ -61,7 +61,7 @@ def test_every_event_has_a_json_form(kind: type[Any]) -> None:
         "sha256": b"x",
         "state": Class.FAILED,
         "applications": ("a", "b"),
-        "frozen_at": NOON,
+        **dict.fromkeys(("frozen_at", "ends_at", "switch_by", "abort_by"), NOON),
     }
     event = kind(**{name: values.get(name, 1) for name in kind.__slots__})
     form = json.loads(json.dumps(event_form(event)))

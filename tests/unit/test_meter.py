@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 
 import pytest
@@ -12,6 +13,7 @@ from migrator.console.sentences import progress_parts
 from migrator.domain.entries import Class, Kind
 from migrator.domain.events import (
     BytesMoved,
+    CutoverLimited,
     EffectNoted,
     ItemChanged,
     ScanProgress,
@@ -189,3 +191,28 @@ def test_without_anything_moving_there_is_no_estimate(
 
 def test_with_nothing_left_no_time_is_left() -> None:
     assert time_left(0, 0, ()) == (0.0, 0.0)
+
+
+def limited(left_seconds: float) -> CutoverLimited:
+    abort_by = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=left_seconds)
+    return CutoverLimited(NAME, abort_by, abort_by, abort_by, "last safe moment to abort: soon")
+
+
+@pytest.mark.parametrize("left_seconds", [600.0, -30.0])
+def test_the_last_safe_moment_is_counted_down_until_the_cutover_is_over(left_seconds: float, meter: Meter) -> None:
+    meter(limited(left_seconds))
+    assert meter.readings() == [], "no step is under way yet"
+    for step, phase in (("freeze", Phase.FROZEN), ("final-sync", Phase.SYNCED)):
+        meter(StepStarted(NAME, step))
+        left = only(meter).abort_seconds
+        assert left is not None
+        assert left_seconds - 5 < left <= left_seconds
+        meter(StepEnded(NAME, step, phase, 1.0))
+    meter(StepEnded(NAME, "switch-over", Phase.SWITCHED_OVER, 1.0))
+    meter(StepStarted(NAME, "check"))
+    assert only(meter).abort_seconds is None
+
+
+def test_a_seed_has_no_moment_to_abort(meter: Meter) -> None:
+    meter(StepStarted(NAME, "seed"))
+    assert only(meter).abort_seconds is None

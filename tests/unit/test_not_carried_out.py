@@ -37,15 +37,12 @@ def parts(folder: Path, **more: str) -> tuple[tuple[str, str], ...]:
 @pytest.mark.parametrize(
     ("where", "text", "step", "what"),
     [
-        ("top", "calendar: {closed: [2018-07-14]}", "freeze", "calendar: `closed`"),
         (
             "top",
             "calendar: {bandwidth: [{days: sat, hours: 08:00-09:00, limit: 1 MB/s}]}",
             "seed",
             "calendar: `bandwidth`",
         ),
-        ("wave", "window: {to: 2018-07-29}", "seed", "wave `w`: `window`"),
-        ("wave", "cutover: {days: sat, hours: 22:00-06:00}", "freeze", "wave `w`: `cutover`"),
         ("application", "verify_under_freeze: changed", "verify", "application `a`: `verify_under_freeze: changed`"),
         ("application", "gates: [month-closed]", "switch-over", "application `a`: the gate `month-closed`"),
     ],
@@ -58,7 +55,8 @@ def test_what_is_carried_out_is_not_named(tmp_path: Path) -> None:
     found = parts(
         tmp_path,
         endpoint=", limits: {connections: 3, bandwidth: 1 MB/s}, connector: openssh",
-        wave="parallel: 2",
+        top="calendar: {closed: [2018-07-14]}",
+        wave="parallel: 2\n    window: {to: 2018-07-29}\n    cutover: {days: sat, hours: 22:00-06:00}",
         application="soak: 2h\n        freeze: {apply: [a], probe: [a], undo: [a]}\n        verify_under_freeze: all\n"
         "        switch:\n          - symlink: {link: /a, to: /b}\n"
         "          - command: {on: target, apply: [a], probe: [a], undo: [a]}\n"

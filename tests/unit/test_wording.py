@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.console.wording import count_text, duration_text, printable, range_text, rate_text, size_text
+from migrator.console.wording import count_text, printable, range_text, rate_text, size_text
+from migrator.domain.durations import duration_text
 from migrator.domain.entries import display
 
 
