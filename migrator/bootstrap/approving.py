@@ -9,7 +9,7 @@ from pathlib import Path
 
 from migrator.bootstrap.selection import Selection, the_wave
 from migrator.bootstrap.session import operator
-from migrator.domain.phases import Gate, Phase
+from migrator.domain.phases import Phase
 from migrator.domain.plan import Application, Plan
 from migrator.errors import PlanChanged, Refused, UsageError
 from migrator.evidence.manifest_root import manifest_root
@@ -27,7 +27,7 @@ class Asked:
     """What is to be approved, and when that is to hold."""
 
     plan: Plan
-    gate: Gate
+    gate: str
     selection: Selection
     state: Path
     not_before: dt.datetime | None = None
@@ -74,7 +74,7 @@ def take_in(asked: Asked, path: Path) -> tuple[str, ...]:
     text, signature = _read(path), _read(Path(f"{path}.sig"))
     approval = read_statement(text, asked.plan.migration, operator(), dt.datetime.now(dt.UTC))
     application = next((each for each in asked.plan.applications if each.name == approval.application), None)
-    if application is None or approval.gate is not asked.gate:
+    if application is None or approval.gate != asked.gate:
         raise UsageError(
             f"the request is about gate `{approval.gate}` of `{approval.application}`", hint="name that gate and plan"
         )
@@ -96,7 +96,7 @@ def _wanted(asked: Asked) -> Iterator[tuple[Application, Approval]]:
     if not gated:
         raise UsageError(
             f"nothing chosen of wave `{wave.name}` has a gate `{asked.gate}`",
-            hint="`freeze` stands before a freeze hook, `switch-over` before a switch; `migrator plan` shows them",
+            hint="`freeze` stands before a freeze hook, `switch-over` before a switch, others where the plan adds them",
         )
     for application in gated:
         times = (asked.not_before, asked.not_after)

@@ -23,7 +23,7 @@ from migrator.journal.journal import Journal
 from migrator.journal.manifest import Scan
 from migrator.journal.working_copy import working_copy
 from migrator.movers.budget import Budgets
-from migrator.orchestration.itinerary import gate_of, rows_from
+from migrator.orchestration.itinerary import gates_of, rows_from
 from migrator.orchestration.replanning import would_start_again
 from migrator.planfile import differences, not_carried_out
 from migrator.planning.order import by_needs
@@ -142,8 +142,7 @@ class _Preview:
         for row in rows_from(phase):
             if row.start.is_at_least(until):
                 return
-            gate = gate_of(row, self._application)
-            if gate is not None:
+            for gate in gates_of(row, self._application):
                 yield f"gate: {gate}"
             yield row.step
 

@@ -16,12 +16,11 @@ from migrator.domain.phases import Gate
 from migrator.errors import UsageError
 
 GateName = Annotated[
-    Gate,
+    str,
     typer.Argument(
         metavar="GATE",
-        parser=gate_of,
         autocompletion=gates_starting,
-        help=f"One of: {' '.join(Gate)}.",
+        help=f"One of: {' '.join(Gate)}; or one that the plan adds.",
         show_default=False,
     ),
 ]
@@ -62,6 +61,7 @@ def approve(
             "the approval would end before it begins", hint="`--not-after` must be later than `--not-before`"
         )
     selection = bootstrap.Selection(chosen.wave, chosen.application)
+    gate = gate_of(gate, loaded.added_gates)
     asked = bootstrap.Asked(loaded, gate, selection, session.state, not_before, not_after)
     if signing.request is not None:
         name = bootstrap.request(asked, signing.request)

@@ -164,7 +164,7 @@ class Application:
     approval: Literal["standing", "exact"] = "standing"
     two_person: bool = False
     on_failure: Literal["go_back", "hold"] = "hold"
-    gates: tuple[str, ...] = ()  # gates the plan adds
+    gates: tuple[str, ...] = ()  # gates the plan adds before switch-over, in the order in which they open
     fall_back_source_write: bool = False
 
 
@@ -240,6 +240,11 @@ class Plan:
             if any(each.name == application for each in wave.applications):
                 return wave
         raise KeyError(application)
+
+    @property
+    def added_gates(self) -> tuple[str, ...]:
+        """The names of the gates that the plan adds, each once."""
+        return tuple(dict.fromkeys(gate for application in self.applications for gate in application.gates))
 
     @property
     def applications(self) -> tuple[Application, ...]:

@@ -45,7 +45,7 @@ class Question:
 
     plan: Plan
     application: Application
-    gate: Gate
+    gate: str
     used: frozenset[str]  # approvals that have opened a gate already
     root: Callable[[], str]  # the manifest's, asked only where it counts
 
@@ -62,7 +62,7 @@ class Gates:
     plan: Plan
     journal: Journal
     operator: str
-    granted: frozenset[Gate] = frozenset()
+    granted: frozenset[str] = frozenset()
 
     def opened_by(self, question: Question) -> tuple[str, ...] | None:
         """The ids of the approvals that open the gate now; None when it is closed."""
@@ -82,9 +82,9 @@ class Gates:
         return self.operator not in {name for _, name in _valid(question, self.journal)}
 
 
-def demand_of(plan: Plan, application: Application, gate: Gate) -> Demand:
+def demand_of(plan: Plan, application: Application, gate: str) -> Demand:
     """What it takes to open `gate` of `application`, by the plan."""
-    if gate is not GUARDED:
+    if gate != GUARDED:
         return Demand((), 1, is_exact=False)
     owner = next((each for each in plan.owners if each.key == application.owner), None)
     signers = owner.approvers if owner is not None else ()
@@ -103,7 +103,7 @@ def opened_by(question: Question, journal: Journal) -> tuple[str, ...] | None:
 
 def new_approval(
     plan: Plan,
-    gate: Gate,
+    gate: str,
     application: Application,
     by: str,
     times: tuple[dt.datetime | None, dt.datetime | None] = (None, None),

@@ -93,9 +93,16 @@ def way_back(phase: Phase) -> Row | None:
     return next((row for row in ROLL_BACK if row.start is phase), None)
 
 
-def has_gate(application: Application, gate: Gate) -> bool:
+def has_gate(application: Application, gate: str) -> bool:
     """Whether `application` ever comes to `gate`."""
-    return gate in (Gate.ROLL_BACK, Gate.FALL_BACK) or any(gate_of(row, application) is gate for row in FORWARD)
+    return gate in (Gate.ROLL_BACK, Gate.FALL_BACK) or any(gate in gates_of(row, application) for row in FORWARD)
+
+
+def gates_of(row: Row, application: Application) -> tuple[str, ...]:
+    """Every gate that stands before `row`, in the order in which they open: those that the plan adds come first."""
+    own = gate_of(row, application)
+    added = application.gates if row.gate is Gate.SWITCH_OVER else ()
+    return (*added, own) if own is not None else added
 
 
 def gate_of(row: Row, application: Application) -> Gate | None:

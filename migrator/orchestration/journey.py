@@ -10,7 +10,7 @@ from functools import partial
 
 from migrator.domain.entries import Class
 from migrator.domain.events import GateWaiting, StepEnded, StepStarted
-from migrator.domain.phases import Gate, Phase
+from migrator.domain.phases import Phase
 from migrator.errors import Refused, SourceMoved, exit_code_of
 from migrator.evidence.manifest_root import manifest_root
 from migrator.orchestration.gates import Gates, Question
@@ -20,7 +20,7 @@ from migrator.orchestration.itinerary import (
     CATCH_UP_UNTIL_SMALL,
     CHECK_AFTER,
     Row,
-    gate_of,
+    gates_of,
     next_row,
     way_back,
 )
@@ -35,7 +35,7 @@ class Halt:
     """Why an application stops although nothing is wrong."""
 
     sentence: str
-    gate: Gate | None = None
+    gate: str | None = None
 
 
 @dataclass
@@ -129,15 +129,20 @@ class Journey:
         return self._closed(row)
 
     def _closed(self, row: Row) -> Halt | None:
-        gate = gate_of(row, self.scene.application)
         if row.start is Phase.SWITCHING:
             return None  # it was open when the switch began; users may be half-way
-        if gate is None or self.gates.opened_by(self._question(gate)) is not None:
-            return None
-        demand = self._question(gate).demand
-        return Halt(f"waits for the approval of gate `{gate}`{demand.words}", gate)
+        for gate in gates_of(row, self.scene.application):
+            if self.gates.opened_by(self._question(gate)) is None:
+                demand = self._question(gate).demand
+                return Halt(f"waits for the approval of gate `{gate}`{demand.words}", gate)
+        return None
 
-    def _question(self, gate: Gate) -> Question:
+    def _approvals(self, row: Row) -> tuple[str, ...]:
+        """The approvals that open the gates before `row`."""
+        found = (self.gates.opened_by(self._question(gate)) for gate in gates_of(row, self.scene.application))
+        return tuple(approval for opened in found for approval in opened or ())
+
+    def _question(self, gate: str) -> Question:
         journal = self.scene.journal
         return Question(
             self.scene.plan,
@@ -189,8 +194,7 @@ class Journey:
     def _attempt(self, row: Row) -> None:
         """One recorded try: the journal knows of it before it begins, and of its phase the moment it is done."""
         journal, name, began = self.scene.journal, self.scene.application.name, time.monotonic()
-        gate = gate_of(row, self.scene.application)
-        approvals = (self.gates.opened_by(self._question(gate)) or ()) if gate else ()
+        approvals = self._approvals(row)
         if row.writes:
             self.scene.hold_targets()
         attempt = journal.begin_attempt(self.run_id, row.step)

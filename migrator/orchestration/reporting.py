@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 
-from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
+from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Tally, WaveReport
 from migrator.errors import EndpointUnavailable, MigratorError, exit_code_of, most_serious
@@ -15,7 +15,7 @@ from migrator.evidence.manifest_root import manifest_root
 from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
 from migrator.orchestration.gates import Question, demand_of, opened_by
-from migrator.orchestration.itinerary import gate_of, next_row
+from migrator.orchestration.itinerary import gates_of, next_row
 from migrator.orchestration.wave import Outcome
 from migrator.steps.smoke_checks import recorded_checks
 
@@ -47,15 +47,15 @@ def report_on(
 
 def closed_gate(
     plan: Plan, application: Application, view: ApplicationView | None, journal: Journal | None
-) -> Gate | None:
-    """The gate right before which the application stands, when nobody has approved it yet."""
+) -> str | None:
+    """The gate right before which the application stands, when nobody has approved it yet; of several the first."""
     phase = view.phase if view is not None else Phase.PLANNED
     row = next_row(phase)
-    gate = gate_of(row, application) if row is not None else None
-    if gate is None or journal is None or view is None or phase is Phase.SWITCHING:
+    if row is None or journal is None or view is None or phase is Phase.SWITCHING:
         return None
-    question = Question(plan, application, gate, view.used_approvals(), lambda: manifest_root(view.items()))
-    return gate if opened_by(question, journal) is None else None
+    used, root = view.used_approvals(), lambda: manifest_root(view.items())
+    gates = gates_of(row, application)
+    return next((gate for gate in gates if not opened_by(Question(plan, application, gate, used, root), journal)), None)
 
 
 def with_outcome(report: ApplicationReport, outcome: Outcome) -> ApplicationReport:
@@ -91,7 +91,7 @@ def _next(plan: Plan, command: str, reports: tuple[ApplicationReport, ...]) -> s
             return f"migrator verify {path}{wave}"
         if report.gate is None or (report.error is not None and command in ("run", "verify")):
             return f"migrator run {path}{wave}"
-        if report.gate in COVERED_BY_YES:
-            return f"migrator approve {path} {report.gate}{wave}"
-        return f"migrator accept {path}{wave}"
+        if report.gate == Gate.ACCEPT:
+            return f"migrator accept {path}{wave}"
+        return f"migrator approve {path} {report.gate}{wave}"
     return None

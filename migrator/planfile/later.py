@@ -58,7 +58,6 @@ def _of_application(application: Application) -> Iterator[tuple[str, str]]:
             "verify",
             f"`verify_under_freeze: {application.verify_under_freeze}`",
         ),
-        *((True, "switch-over", f"the gate `{gate}`") for gate in application.gates),
         (application.on_failure != "hold", "switch-over", f"`on_failure: {application.on_failure}`"),
         (application.fall_back_source_write, "fall-back", "`fall_back`"),
     ]
