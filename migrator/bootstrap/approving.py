@@ -9,7 +9,8 @@ from pathlib import Path
 
 from migrator.bootstrap.selection import Selection, the_wave
 from migrator.bootstrap.session import operator
-from migrator.domain.phases import Phase
+from migrator.domain.entries import display
+from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.errors import PlanChanged, Refused, UsageError
 from migrator.evidence.manifest_root import manifest_root
@@ -37,6 +38,13 @@ class Asked:
     def folder(self) -> StateFolder:
         """Where the approvals go."""
         return StateFolder(self.state, self.plan.migration)
+
+    def waived_by(self, application: str) -> tuple[str, ...]:
+        """What an approval of this lets stay behind unverified in `application`, with the reasons, for people."""
+        if self.gate != Gate.SWITCH_OVER:
+            return ()
+        waivers = [waiver for each in self.plan.applications if each.name == application for waiver in each.waivers]
+        return tuple(f"{each.dataset}/{display(each.path)}: {each.reason}" for each in waivers)
 
 
 def approve(asked: Asked, key: Path | None) -> tuple[str, ...]:

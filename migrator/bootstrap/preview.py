@@ -216,21 +216,22 @@ class _Preview:
             return forecast
 
     def _count(self, dataset: Dataset, blocks: Iterator[Sequence[Entry | Unreadable]], guard: Scan | None) -> _Counted:
-        rules = Filter(dataset.exclude)
+        rules = Filter(dataset.exclude, self._application.waived_in(dataset.name))
         items = size_bytes = excluded = 0
         for block in blocks:
             inside, outside = rules.split([each for each in block if isinstance(each, Entry)])
+            inside, waived = rules.waive(inside)
             unreadable = [each for each in block if isinstance(each, Unreadable) and not rules.hides(each.path)]
             for place in unreadable:
                 sentence = f"dataset `{dataset.name}`: cannot read `{display(place.path)}`: {place.reason}"
                 self._find(Finding("unreadable", "error", sentence, "mend it or exclude it", self._application.name))
             if guard is not None:
                 guard.note(inside)
-                guard.exclude(outside)
+                guard.exclude([*outside, *waived])
                 guard.unreadable(unreadable)
             items += len(inside)
             size_bytes += sum(entry.size for entry in inside)
-            excluded += len(outside)
+            excluded += len(outside) + len(waived)
             name = self._application.name
             self._looking.on_event(ScanProgress(name, dataset.name, items + excluded, size_bytes, ended=False))
         self._looking.on_event(

@@ -145,6 +145,15 @@ class DnsSwitch:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """An item that, with all that is below it, may stay behind unverified."""
+
+    dataset: str
+    path: bytes
+    reason: str
+
+
 Switch = Triple | SymlinkSwitch | DnsSwitch | HaproxySwitch | HttpSwitch | OwnSwitch
 
 
@@ -166,6 +175,11 @@ class Application:
     on_failure: Literal["go_back", "hold"] = "hold"
     gates: tuple[str, ...] = ()  # gates the plan adds before switch-over, in the order in which they open
     fall_back_source_write: bool = False
+    waivers: tuple[Waiver, ...] = ()
+
+    def waived_in(self, dataset: str) -> dict[bytes, str]:
+        """The paths of a dataset that are waived, each with the reason."""
+        return {waiver.path: waiver.reason for waiver in self.waivers if waiver.dataset == dataset}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from migrator.domain.entries import Item
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt, Tally
 from migrator.errors import LocalFault
-from migrator.journal import history, items, staging, tables, target_look
+from migrator.journal import history, items, proofs, sealing, soundness, staging, tables, target_look
 from migrator.journal.chain import Value, amend, next_id, record
 from migrator.journal.database import Database
 from migrator.journal.folder import StateFolder
@@ -66,6 +66,7 @@ class ApplicationJournal:
                 staging.prepare(connection)
                 target_look.prepare(connection)
                 _begin(connection)
+                sealing.prepare(connection, sealing.key_of(connection))
         except BaseException:
             journal.close()
             raise
@@ -89,9 +90,8 @@ class ApplicationJournal:
     @property
     def temp_key(self) -> bytes:
         """32 random bytes, made once: the key to the names of our temp files."""
-        query = select(tables.application_fact.c.value).where(tables.application_fact.c.name == "temp-key")
         with self._database.read() as connection:
-            return bytes.fromhex(connection.execute(query).scalar_one())
+            return sealing.key_of(connection)
 
     def current_seq(self) -> int:
         """The newest number given out."""
@@ -191,6 +191,27 @@ class ApplicationJournal:
             connection.execute(insert(tables.dataset).values(name=dataset).on_conflict_do_nothing())
             dataset_id = connection.execute(query).scalar_one()
         return Manifest(self._database, dataset_id, dataset)
+
+    def begin_proof(self, dataset: str, moved_as: str, source_read: str) -> int:
+        """Record that the dataset is verified under this freeze; 0, and nothing, without a complete pass in it."""
+        with self._database.write() as connection:
+            freeze_seq = history.standing(connection).freeze_seq
+            return 0 if freeze_seq is None else proofs.begin(connection, dataset, freeze_seq, moved_as, source_read)
+
+    def end_proof(self, proof: int) -> None:
+        """Record that the latest scan of its dataset was complete, and found no difference."""
+        with self._database.write() as connection:
+            proofs.end(connection, proof)
+
+    def proof(self, dataset: str) -> proofs.Proof | None:
+        """The newest proof of the dataset; None when it was never verified under a freeze."""
+        with self._database.read() as connection:
+            return proofs.latest(connection, dataset)
+
+    def faults(self) -> list[str]:
+        """What in the record is not as we wrote it, in words; empty when it is sound. Items have seals of their own."""
+        with self._database.read() as connection:
+            return soundness.faults(connection)
 
     def tally(self) -> Tally:
         """How many items of all datasets stand where."""

@@ -25,6 +25,7 @@ from migrator.journal.items import (
 from migrator.journal.large import LargeFiles
 from migrator.journal.linked import LinkedFiles
 from migrator.journal.scan import Scan, ScanRecord
+from migrator.journal.sealing import SEAL_OF, is_sealed
 from migrator.journal.sequence import next_seq
 from migrator.journal.staging import parent_of
 from migrator.journal.target_look import TargetLook
@@ -51,12 +52,14 @@ _COPIED = """
 """
 
 # A digest that was recorded while copying stays; only one that is missing is filled in.
-_VERIFIED = """
-    UPDATE item SET state = 'verified', reason = NULL, verified_seq = ?, verified_by = ?, sha256 = coalesce(sha256, ?)
-    WHERE dataset = ? AND path = ? AND (
+_VERIFIED = f"""
+    UPDATE item SET
+        state = 'verified', reason = NULL, verified_seq = ?1, verified_by = ?2, sha256 = coalesce(sha256, ?3),
+        seal = {SEAL_OF.format(sha256="coalesce(sha256, ?3)", verified_seq="?1", verified_by="?2")}
+    WHERE dataset = ?4 AND path = ?5 AND (
         state IN ('acknowledged', 'verified') OR (state = 'failed' AND target_kind = kind AND copied_seq IS NOT NULL)
     )
-"""
+"""  # noqa: S608 - put together from what stands above alone
 
 _FAILED = """
     UPDATE item SET state = 'failed', reason = ?, verified_seq = NULL, verified_by = NULL
@@ -255,7 +258,8 @@ class Manifest:
     def replaced(self) -> Iterator[list[Entry]]:
         """What stands at the target as another kind than the source has now: with the old kind, the deepest first."""
         changed = self._few(tables.IS_REPLACED, *ENTRY_AT_TARGET)
-        wanted = changed.where(_item.is_gone == 0, _item.state != Class.EXCLUDED.value)
+        left_out = [Class.EXCLUDED.value, Class.WAIVED.value]
+        wanted = changed.where(_item.is_gone == 0, _item.state.not_in(left_out))
         return blocks_backwards(self._database, wanted)
 
     def removed(self, paths: Sequence[bytes]) -> None:
@@ -294,8 +298,10 @@ class Manifest:
             _item.state == Class.VERIFIED.value,
             _item.verified_seq > freeze_seq,
             _item.verified_seq > func.coalesce(_item.copied_seq, 0),
+            is_sealed(),
         )
         why = case(
+            (and_(_item.state == Class.VERIFIED.value, ~is_sealed()), "its record is not what was written when it was"),
             (_item.state == Class.VERIFIED.value, "verified before the freeze, not since"),
             (_item.state == Class.ACKNOWLEDGED.value, "copied, not verified since"),
             else_=_item.state + ": " + func.coalesce(_item.reason, "no reason recorded"),

@@ -25,6 +25,7 @@ class Demand:
     signers: tuple[Path, ...]  # files of allowed signers; empty: a name will do
     people: int  # different ones
     is_exact: bool  # whether it must be bound to what exactly was copied
+    waived: int = 0  # places that may stay behind: then `--yes` says too little
 
     @property
     def words(self) -> str:
@@ -36,6 +37,8 @@ class Demand:
             parts.append("signed by an approver of the owner")
         if self.is_exact:
             parts.append("for exactly what was copied")
+        if self.waived:
+            parts.append(f"with {self.waived} waived by name")
         return f" ({', '.join(parts)})" if parts else ""
 
 
@@ -76,8 +79,8 @@ class Gates:
         return found
 
     def _may_say_yes(self, question: Question) -> bool:
-        """`--yes` is the operator's own word: never a signature, and never a second one by the same person."""
-        if question.demand.signers:
+        """`--yes` is the operator's own word: no signature, no waiver, no second one by the same person."""
+        if question.demand.signers or question.demand.waived:
             return False
         return self.operator not in {name for _, name in _valid(question, self.journal)}
 
@@ -88,7 +91,9 @@ def demand_of(plan: Plan, application: Application, gate: str) -> Demand:
         return Demand((), 1, is_exact=False)
     owner = next((each for each in plan.owners if each.key == application.owner), None)
     signers = owner.approvers if owner is not None else ()
-    return Demand(signers, 2 if application.two_person else 1, application.approval == "exact")
+    return Demand(
+        signers, 2 if application.two_person else 1, application.approval == "exact", len(application.waivers)
+    )
 
 
 def opened_by(question: Question, journal: Journal) -> tuple[str, ...] | None:

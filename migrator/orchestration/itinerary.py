@@ -32,7 +32,7 @@ class Row:
     act: Callable[[Scene], None]
     end: Phase
     gate: Gate | None = None
-    back: Phase | None = None  # where SourceMoved leads
+    back: Phase | None = None  # where SourceMoved and Unproven lead
     writes: bool = False  # whether it writes below the target roots, so that their locks are needed
 
 
@@ -106,9 +106,9 @@ def gates_of(row: Row, application: Application) -> tuple[str, ...]:
 
 
 def gate_of(row: Row, application: Application) -> Gate | None:
-    """The gate that stands before `row` for this application: a freeze without hook and no switch need no yes."""
+    """The gate before `row`: none for a freeze without hook, nor where nothing is switched or waived."""
     if row.gate is Gate.FREEZE and application.freeze is None:
         return None
-    if row.gate is Gate.SWITCH_OVER and not application.switches:
+    if row.gate is Gate.SWITCH_OVER and not application.switches and not application.waivers:
         return None
     return row.gate

@@ -11,7 +11,7 @@ from functools import partial
 from migrator.domain.entries import Class
 from migrator.domain.events import GateWaiting, StepEnded, StepStarted
 from migrator.domain.phases import Phase
-from migrator.errors import Refused, SourceMoved, exit_code_of
+from migrator.errors import LocalFault, Refused, SourceMoved, Unproven, exit_code_of
 from migrator.evidence.manifest_root import manifest_root
 from migrator.orchestration.gates import Gates, Question
 from migrator.orchestration.itinerary import (
@@ -53,6 +53,7 @@ class Journey:
 
         Raises Refused when `until` was asked for and something holds the application before it.
         """
+        self._refuse_a_record_that_is_not_ours()
         self._copy_again_what_failed()
         self._catch_up_if_that_is_all()
         self._check_after_the_switch()
@@ -100,6 +101,16 @@ class Journey:
 
     def _is_there(self) -> bool:
         return self.until is not None and self._phase is not Phase.SWITCHING and self._phase.is_at_least(self.until)
+
+    def _refuse_a_record_that_is_not_ours(self) -> None:
+        """Everything below is decided by what the journal says: LocalFault where somebody else has written in it."""
+        faults = [*self.gates.journal.check_chain(), *self.scene.journal.faults()]
+        if faults:
+            raise LocalFault(
+                f"the state of `{self.scene.application.name}` was changed by hand: {'; '.join(faults[:3])}",
+                hint="keep a copy of it and find out who; `--state` with a new folder and `--adopt` verify all anew",
+                details=tuple(faults),
+            )
 
     def _copy_again_what_failed(self) -> None:
         if self._phase not in AGAIN:
@@ -194,6 +205,8 @@ class Journey:
     def _attempt(self, row: Row) -> None:
         """One recorded try: the journal knows of it before it begins, and of its phase the moment it is done."""
         journal, name, began = self.scene.journal, self.scene.application.name, time.monotonic()
+        if row.end.is_at_least(row.start):  # the way back is open whatever became of the record
+            self._refuse_a_record_that_is_not_ours()
         approvals = self._approvals(row)
         if row.writes:
             self.scene.hold_targets()
@@ -207,7 +220,7 @@ class Journey:
         except BaseException as failure:
             error = failure
             journal.fail_attempt(attempt, str(failure) or type(failure).__name__, exit_code_of(failure))
-            if isinstance(failure, SourceMoved) and row.back is not None:
+            if isinstance(failure, SourceMoved | Unproven) and row.back is not None:
                 journal.move(row.back, str(failure))
             raise
         finally:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from migrator.domain.entries import undisplay
 from migrator.domain.plan import (
     Application,
     Bandwidth,
@@ -22,6 +23,7 @@ from migrator.domain.plan import (
     Switch,
     SymlinkSwitch,
     Triple,
+    Waiver,
     Wave,
 )
 from migrator.planfile.building_acts import check, dns_switch, haproxy_switch, http_switch, own_switch
@@ -93,6 +95,7 @@ class _Builder:
             on_failure=shape.on_failure,
             gates=tuple(shape.gates),
             fall_back_source_write=shape.fall_back.source_write,
+            waivers=tuple(Waiver(each.dataset, undisplay(each.path), each.reason) for each in shape.waive),
         )
 
     def _dataset(self, shape: DatasetShape) -> Dataset:

@@ -21,6 +21,7 @@ from migrator.planfile.place_rules import effect_rules, location_rules, overlap_
 from migrator.planfile.reading import read_text
 from migrator.planfile.remarks import MOST_COMPLAINTS, Remark, invalid
 from migrator.planfile.shapes import PlanShape
+from migrator.planfile.waiver_shape import waiver_rules
 from migrator.planfile.wording import shape_remarks
 
 
@@ -49,6 +50,15 @@ def _rule_remarks(document: Document, folder: str) -> Iterator[Remark]:
 
 
 def _problems(plan: At, folder: str) -> Iterator[Problem]:
-    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules, dns_rules, own_switch_rules):
+    for rule in (
+        endpoint_rules,
+        name_rules,
+        order_rules,
+        location_rules,
+        effect_rules,
+        dns_rules,
+        own_switch_rules,
+        waiver_rules,
+    ):
         yield from rule(plan)
     yield from overlap_rules(plan, folder)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from migrator.domain.phases import Phase
-from migrator.errors import Refused, SourceMoved
+from migrator.steps.guard import guard
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import check_before, forget_checks
-from migrator.steps.verify import in_words
 from migrator.switching.cautious import put_in_place
 from migrator.switching.effects import effects_of
-from migrator.verification.proof import source_changes, unproven
 
 
 def switch_over(scene: Scene) -> None:
@@ -27,31 +25,3 @@ def switch_over(scene: Scene) -> None:
         scene.journal.move(Phase.SWITCHING, "the guard holds")
     for effect in switches:
         put_in_place(effect, scene.journal, scene.on_event)
-
-
-def guard(scene: Scene) -> None:
-    """Return only when every item is proven and the source has not moved since.
-
-    Every item must be verified after the freeze and after its copy; then a complete scan of the source, taken after
-    that, must show no difference. Raises Refused or SourceMoved, naming the items.
-    """
-    freeze_seq = scene.journal.freeze_seq
-    assert freeze_seq is not None
-    doubts = [line for crossing in scene.crossings() for line in unproven(crossing, freeze_seq)]
-    if doubts:
-        raise Refused(
-            f"not everything is proven: {in_words(doubts)}",
-            hint="the next run copies and verifies what is missing",
-            details=tuple(doubts),
-        )
-    changes = [
-        line
-        for crossing in scene.crossings()
-        for line in source_changes(crossing, read_again=scene.reads_source_again(crossing.dataset))
-    ]
-    if changes:
-        raise SourceMoved(
-            f"the source changed after the freeze: {in_words(changes)}",
-            hint="find out what still writes there; the next run repeats the final sync and the verification",
-            details=tuple(changes),
-        )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrator.domain.entries import display
-from migrator.errors import Incomplete, SourceMoved
+from migrator.errors import Incomplete, SourceMoved, Unproven
 from migrator.movers.crossing import Crossing
+from migrator.steps.essence import essence_text
 from migrator.steps.scene import Scene
 from migrator.verification.proof import source_changes
 from migrator.verification.verifying import Findings, verify
@@ -33,6 +34,19 @@ def verify_under_freeze(scene: Scene) -> None:
             details=tuple(moved),
         )
     _refuse_differences(_differences(found), sum(each.differs_count for _, each in found))
+    for crossing, _ in found:
+        _begin_proof(scene, crossing)
+
+
+def _begin_proof(scene: Scene, crossing: Crossing) -> None:
+    """The verification is one half of the proof of freeze; a complete scan under the same freeze must lie before it."""
+    dataset = crossing.dataset
+    read = "hash" if scene.reads_source_again(dataset) else "stat"
+    if not scene.journal.begin_proof(dataset.name, essence_text(scene.plan, dataset), read):
+        raise Unproven(
+            f"dataset `{dataset.name}`: the source was not listed completely under this freeze",
+            hint="the next run repeats the final sync, which lists it",
+        )
 
 
 def verify_now(scene: Scene, *, both_sides: bool) -> None:

@@ -129,8 +129,10 @@ def _take_block(
 ) -> tuple[list[Entry], list[tuple[Entry, str]]]:
     """Sort a block into what belongs and what the plan leaves out, and record the latter."""
     inside, outside = course.crossing.filter.split([each for each in block if isinstance(each, Entry)])
+    inside, waived = course.crossing.filter.waive(inside)
     scan.exclude(outside)
-    return inside, outside
+    scan.waive(waived)
+    return inside, [*outside, *waived]
 
 
 def _note_unreadable(course: Course, scan: Scan, block: Sequence[Entry | Unreadable | Listed | Unchanged]) -> None:

@@ -38,7 +38,7 @@ from migrator.errors import (
     WindowOver,
 )
 
-PLAN = types.SimpleNamespace(timezone="Europe/Paris", added_gates=())
+PLAN = types.SimpleNamespace(timezone="Europe/Paris", added_gates=(), applications=())
 ROW = Item("files", b"a", Kind.FILE, 5, 1, Class.VERIFIED, 9, None, None, None)
 
 

@@ -1,0 +1,58 @@
+"""The seal of an item: what was verified, and when, under a key of the state; an edited row does not fit its seal.
+
+It is set in the statement that records a verification and asked for wherever one counts. Who reads the key from the
+state can forge it: it stands against edits and faults, and signatures stand against forgers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from migrator.journal import tables
+
+_PURPOSE = b"item seal"  # at most 16 bytes: BLAKE2's `person`
+_SIZE = 16
+
+# What is sealed beside the digest, the number and the means: where, what (all that a scan compares), and which copy.
+_FACTS = (
+    "dataset", "path", "kind", "size", "mtime_ns", "mode", "uid", "gid", "link", "ctime_ns", "inode", "xattrs",
+    "copied_seq",
+)  # fmt: skip
+
+# As an expression in SQL on `item`, where the new values of the rest are given.
+SEAL_OF = f"seal({', '.join(_FACTS)}, {{sha256}}, {{verified_seq}}, {{verified_by}})"
+
+
+def is_sealed() -> ColumnElement[bool]:
+    """Whether a row of `item` is what was sealed when it was verified."""
+    item = tables.item.c
+    sealed = func.seal(*(item[name] for name in _FACTS), item.sha256, item.verified_seq, item.verified_by)
+    return item.seal.is_not_distinct_from(sealed)
+
+
+def prepare(connection: Connection, key: bytes) -> None:
+    """Give queries of this connection the function `seal`; `key` is the secret of the state."""
+    raw = connection.connection.dbapi_connection
+    assert raw is not None
+    raw.create_function("seal", len(_FACTS) + 3, _sealer(key), deterministic=True)
+
+
+def key_of(connection: Connection) -> bytes:
+    """The secret of this application's state, made once."""
+    query = select(tables.application_fact.c.value).where(tables.application_fact.c.name == "temp-key")
+    return bytes.fromhex(connection.execute(query).scalar_one())
+
+
+def _sealer(key: bytes) -> Callable[..., bytes]:
+    begun = hashlib.blake2b(key=key, digest_size=_SIZE, person=_PURPOSE)
+
+    def seal(*values: Any) -> bytes:
+        digest = begun.copy()
+        digest.update(repr(values).encode())  # numbers, bytes, text and None, each in its one spelling
+        return digest.digest()
+
+    return seal
