@@ -256,7 +256,7 @@ def _move(connection: Connection, phase: Phase, why: str) -> None:
     before = history.standing(connection)
     freeze_seq, frozen_at = before.freeze_seq, before.frozen_at
     if phase is Phase.FROZEN:
-        freeze_seq, frozen_at = next_seq(connection), frozen_at or tables.now()
+        freeze_seq, frozen_at = next_seq(connection), frozen_at or history.freeze_begun_at(connection) or tables.now()
     elif not phase.is_at_least(Phase.FROZEN):
         freeze_seq = frozen_at = None
     row: dict[str, Value] = {"phase": phase.value, "freeze_seq": freeze_seq, "frozen_at": frozen_at, "why": why}

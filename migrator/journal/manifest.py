@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, or_, select
 
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.domain.reports import Tally
-from migrator.journal import tables
+from migrator.journal import tables, verifications
 from migrator.journal.database import Database
 from migrator.journal.items import (
     ENTRY,
@@ -25,12 +25,13 @@ from migrator.journal.items import (
 from migrator.journal.large import LargeFiles
 from migrator.journal.linked import LinkedFiles
 from migrator.journal.scan import Scan, ScanRecord
-from migrator.journal.sealing import SEAL_OF, is_sealed
+from migrator.journal.sealing import is_sealed
 from migrator.journal.sequence import next_seq
 from migrator.journal.staging import parent_of
 from migrator.journal.target_look import TargetLook
+from migrator.journal.verifications import Standing
 
-__all__ = ["Copied", "Manifest", "Scan", "ScanRecord", "ToVerify"]
+__all__ = ["Copied", "Manifest", "Scan", "ScanRecord", "Standing", "ToVerify"]
 
 _item = tables.item.c
 
@@ -50,16 +51,6 @@ _COPIED = """
         copied_seq = excluded.copied_seq, target_kind = excluded.target_kind, state = excluded.state,
         reason = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0, tries = 0
 """
-
-# A digest that was recorded while copying stays; only one that is missing is filled in.
-_VERIFIED = f"""
-    UPDATE item SET
-        state = 'verified', reason = NULL, verified_seq = ?1, verified_by = ?2, sha256 = coalesce(sha256, ?3),
-        seal = {SEAL_OF.format(sha256="coalesce(sha256, ?3)", verified_seq="?1", verified_by="?2")}
-    WHERE dataset = ?4 AND path = ?5 AND (
-        state IN ('acknowledged', 'verified') OR (state = 'failed' AND target_kind = kind AND copied_seq IS NOT NULL)
-    )
-"""  # noqa: S608 - put together from what stands above alone
 
 _FAILED = """
     UPDATE item SET state = 'failed', reason = ?, verified_seq = NULL, verified_by = NULL
@@ -164,14 +155,29 @@ class Manifest:
             _execute(connection, _COPIED, values)
         return seq
 
-    def verified(self, paths: Sequence[tuple[bytes, bytes | None]], by: str) -> int:
+    def verified(
+        self,
+        paths: Sequence[tuple[bytes, bytes | None]],
+        by: str,
+        stood: Mapping[bytes, Standing] | None = None,
+    ) -> int:
         """Record items, each with its digest or None, as verified; what changed since it was copied stays as it is."""
         with self._database.write() as connection:
             seq = next_seq(connection)
-            _execute(connection, _VERIFIED, [(seq, by, sha256, self._id, path) for path, sha256 in paths])
+            verifications.record(connection, self._id, seq, by, paths, stood or {})
             # The digest of the whole stands for those of the chunks from now on.
             _execute(connection, _NO_LONGER_LARGE, [(self._id, path) for path, sha256 in paths if sha256])
         return seq
+
+    def trusted(self, found: Sequence[Entry], since_seq: int, how: str) -> tuple[int, list[Entry]]:
+        """Of files as they stand at the target, those whose verification before `since_seq` still counts; its new seq.
+
+        They stand as they did when their bytes were read, and the source has not changed since they were copied. They
+        are recorded as verified now, `how` behind the means.
+        """
+        with self._database.write() as connection:
+            seq = next_seq(connection)
+            return seq, verifications.renew(connection, self._id, seq, found, since_seq, how)
 
     def failed(self, rows: Sequence[tuple[bytes, str]]) -> int:
         """Record items that could not be copied or verified, each with the reason."""

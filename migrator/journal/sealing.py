@@ -17,28 +17,30 @@ from migrator.journal import tables
 _PURPOSE = b"item seal"  # at most 16 bytes: BLAKE2's `person`
 _SIZE = 16
 
-# What is sealed beside the digest, the number and the means: where, what (all that a scan compares), and which copy.
+# What is sealed beside the verification itself: where, what (all that a scan compares), and which copy of it.
 _FACTS = (
     "dataset", "path", "kind", "size", "mtime_ns", "mode", "uid", "gid", "link", "ctime_ns", "inode", "xattrs",
     "copied_seq",
 )  # fmt: skip
 
 # As an expression in SQL on `item`, where the new values of the rest are given.
-SEAL_OF = f"seal({', '.join(_FACTS)}, {{sha256}}, {{verified_seq}}, {{verified_by}})"
+SEAL_OF = (
+    f"seal({', '.join(_FACTS)}, {{sha256}}, {{verified_seq}}, {{verified_by}}, {{target_ctime_ns}}, {{target_inode}})"
+)
 
 
 def is_sealed() -> ColumnElement[bool]:
     """Whether a row of `item` is what was sealed when it was verified."""
     item = tables.item.c
-    sealed = func.seal(*(item[name] for name in _FACTS), item.sha256, item.verified_seq, item.verified_by)
-    return item.seal.is_not_distinct_from(sealed)
+    rest = (item.sha256, item.verified_seq, item.verified_by, item.target_ctime_ns, item.target_inode)
+    return item.seal.is_not_distinct_from(func.seal(*(item[name] for name in _FACTS), *rest))
 
 
 def prepare(connection: Connection, key: bytes) -> None:
     """Give queries of this connection the function `seal`; `key` is the secret of the state."""
     raw = connection.connection.dbapi_connection
     assert raw is not None
-    raw.create_function("seal", len(_FACTS) + 3, _sealer(key), deterministic=True)
+    raw.create_function("seal", len(_FACTS) + 5, _sealer(key), deterministic=True)
 
 
 def key_of(connection: Connection) -> bytes:

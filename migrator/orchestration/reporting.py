@@ -26,10 +26,6 @@ def report_on(
     """Where one application stands, from the journal alone."""
     phase = view.phase if view is not None else Phase.PLANNED
     gate = closed_gate(plan, application, view, journal)
-    frozen_at = view.frozen_at if view is not None else None
-    frozen_for = None
-    if frozen_at is not None and phase.is_at_least(Phase.FROZEN) and not phase.is_at_least(Phase.ACCEPTED):
-        frozen_for = (dt.datetime.now(dt.UTC) - frozen_at).total_seconds()
     attempts = view.attempts(1) if view is not None else []
     return ApplicationReport(
         name=application.name,
@@ -38,11 +34,19 @@ def report_on(
         phase=phase,
         waits_for=None if gate is None else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}",
         gate=gate,
-        frozen_for_seconds=frozen_for,
+        frozen_for_seconds=None if view is None else _frozen_for_seconds(view, phase),
         last_attempt=attempts[0] if attempts else None,
         tally=view.tally() if view is not None else Tally(),
         checks=recorded_checks(view) if view is not None else (),
     )
+
+
+def _frozen_for_seconds(view: ApplicationView, phase: Phase) -> float | None:
+    """How long people have waited; before `frozen` it is a freeze of which nobody knows that it is not in place."""
+    if phase.is_at_least(Phase.ACCEPTED):
+        return None
+    frozen_at = view.frozen_at if phase.is_at_least(Phase.FROZEN) else view.freeze_begun_at
+    return None if frozen_at is None else (dt.datetime.now(dt.UTC) - frozen_at).total_seconds()
 
 
 def closed_gate(

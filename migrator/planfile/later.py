@@ -53,11 +53,6 @@ def _of_wave(wave: Wave) -> Iterator[tuple[str, str]]:
 
 def _of_application(application: Application) -> Iterator[tuple[str, str]]:
     parts = [
-        (
-            application.verify_under_freeze != "all",
-            "verify",
-            f"`verify_under_freeze: {application.verify_under_freeze}`",
-        ),
         (application.on_failure != "hold", "switch-over", f"`on_failure: {application.on_failure}`"),
         (application.fall_back_source_write, "fall-back", "`fall_back`"),
     ]

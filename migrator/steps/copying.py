@@ -16,6 +16,13 @@ _UNDER_WAY = "pass under way"
 
 def pass_over(scene: Scene, carry: Callable[[Course], ScanRecord]) -> list[Tallies]:
     """One pass over each dataset; what each has done. Raises Incomplete when items failed, after all were tried."""
+    tallies = passes_over(scene, carry)
+    refuse_failures(tallies)
+    return tallies
+
+
+def passes_over(scene: Scene, carry: Callable[[Course], ScanRecord]) -> list[Tallies]:
+    """One pass over each dataset; what each has done, failures included."""
     was_cut_off = scene.journal.marked(_UNDER_WAY) is not None
     scene.journal.mark(_UNDER_WAY, "yes")
     tallies = []
@@ -27,11 +34,11 @@ def pass_over(scene: Scene, carry: Callable[[Course], ScanRecord]) -> list[Talli
         carry(course)
         tallies.append(course.tallies)
     scene.journal.mark(_UNDER_WAY, None)
-    _refuse_failures(tallies)
     return tallies
 
 
-def _refuse_failures(tallies: list[Tallies]) -> None:
+def refuse_failures(tallies: list[Tallies]) -> None:
+    """Raise Incomplete, with the first failures by name, when there are any."""
     failures = [failure for each in tallies for failure in each.failures]
     count = sum(each.failed for each in tallies)
     if count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 
-from migrator.domain.acts import HaproxySwitch, HttpSwitch, OwnSwitch
+from migrator.domain.acts import FREEZE, HaproxySwitch, HttpSwitch, OwnSwitch
 from migrator.domain.entries import display
 from migrator.domain.plan import Application, Argv, DnsSwitch, Place, Switch, SymlinkSwitch, Triple
 from migrator.endpoints.contract import Completed, Host
@@ -20,8 +20,6 @@ from migrator.switching.own import OwnEffect
 from migrator.switching.quoting import quoted, shown
 
 __all__ = ["FREEZE", "Answer", "CommandEffect", "Effect", "SymlinkEffect", "effects_of", "freeze_effect"]
-
-FREEZE = "freeze"
 
 # What `SymlinkEffect.prepare` notes when there was no link; base64 never contains this character.
 _NO_LINK = "-"

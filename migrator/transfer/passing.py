@@ -203,10 +203,11 @@ def _try_hot_again(course: Course, dispatch: Dispatch) -> None:
 
 
 def _fail_hot(course: Course) -> None:
-    """Under freeze nothing may be hot."""
-    hot = course.tallies.hot
-    stayed = (Stayed(path, Problem.FAILED, f"still changing under freeze: {reason}") for path, reason in hot.items())
-    course.stayed(tuple(stayed))
+    """Under freeze nothing may be hot, and nothing that was listed may be gone a moment later."""
+    hot = [(path, f"still changing under freeze: {reason}") for path, reason in course.tallies.hot.items()]
+    course.note_restless(hot)
+    course.note_restless([(path, f"gone under freeze: {reason}") for path, reason in course.tallies.vanishings])
+    course.stayed(tuple(Stayed(path, Problem.FAILED, reason) for path, reason in hot))
 
 
 def _delete(course: Course) -> None:

@@ -124,7 +124,7 @@ EDITS = {
     # The item itself: it is read again as long as its record is not what was written.
     "verified": (3, f"UPDATE item SET state = 'verified', verified_seq = (SELECT seq FROM counter) WHERE path = {BAD}"),
     "verified in the future": (9, f"UPDATE item SET state = 'verified', verified_seq = 99999 WHERE path = {BAD}"),
-    "never copied": (3, f"UPDATE item SET state = 'verified', copied_seq = 0, verified_seq = 9 WHERE path = {BAD}"),
+    "never copied": (3, f"UPDATE item SET state = 'verified', copied_seq = 0, verified_seq = 3 WHERE path = {BAD}"),
     "excluded": (4, f"UPDATE item SET state = 'excluded', reason = 'exclude: bad' WHERE path = {BAD}"),
     "waived": (4, f"UPDATE item SET state = 'waived', reason = 'so it is' WHERE path = {BAD}"),
     "vanished": (4, f"UPDATE item SET state = 'vanished' WHERE path = {BAD}"),
@@ -248,23 +248,24 @@ def waive(application: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "accepted", "code"),
+    ("change", "accepted", "codes"),
     [
-        (exclude, 7, 7),
-        (rename, 7, 7),
-        (leave_out, 7, 7),
-        (look_elsewhere, 7, 7),
-        (trust, 0, 3),
-        (thaw, 0, 3),
-        (waive, 0, 0),  # it stops at the gate: the approval was for another plan, and `--yes` waives nothing
+        (exclude, 7, [7]),
+        (rename, 7, [7]),
+        (leave_out, 7, [7]),
+        (look_elsewhere, 7, [7]),
+        (trust, 0, [3]),
+        (thaw, 0, [3]),
+        # It stops at the gate: the approval was for another plan, and `--yes` waives nothing.
+        (waive, 0, [3, 0, 0]),
     ],
 )
-def test_an_edited_plan(change: Callable[[dict[str, Any]], None], accepted: int, code: int, trap: Trap) -> None:
+def test_an_edited_plan(change: Callable[[dict[str, Any]], None], accepted: int, codes: list[int], trap: Trap) -> None:
     trap.rewrite(change)
     trap.cli("run", "--yes", expect=7)
     trap.cli("plan", "--accept-changes", expect=accepted)
-    trap.cli("run", "--yes", expect=code)
-    trap.cli("run", "--yes", expect=code) if code == 0 else None
+    for code in codes:
+        trap.cli("run", "--yes", expect=code)
 
 
 def test_an_edited_plan_and_the_edited_memory_of_it(trap: Trap) -> None:

@@ -46,7 +46,6 @@ def parts(folder: Path, **more: str) -> tuple[tuple[str, str], ...]:
         ),
         ("wave", "window: {to: 2018-07-29}", "seed", "wave `w`: `window`"),
         ("wave", "cutover: {days: sat, hours: 22:00-06:00}", "freeze", "wave `w`: `cutover`"),
-        ("application", "verify_under_freeze: changed", "verify", "application `a`: `verify_under_freeze: changed`"),
         ("application", "on_failure: go_back", "switch-over", "application `a`: `on_failure: go_back`"),
         ("application", "fall_back: {source_write: true}", "fall-back", "application `a`: `fall_back`"),
     ],
@@ -60,7 +59,8 @@ def test_what_is_carried_out_is_not_named(tmp_path: Path) -> None:
         tmp_path,
         endpoint=", limits: {connections: 3, bandwidth: 1 MB/s}, connector: openssh",
         wave="parallel: 2",
-        application="soak: 2h\n        gates: [month-closed]\n        freeze: {apply: [a], probe: [a], undo: [a]}\n"
+        application="soak: 2h\n        gates: [month-closed]\n        verify_under_freeze: changed\n"
+        "        freeze: {apply: [a], probe: [a], undo: [a]}\n"
         "        switch:\n          - symlink: {link: /a, to: /b}\n"
         "          - command: {on: target, apply: [a], probe: [a], undo: [a]}\n"
         "          - dns: {server: '::1', zone: z, name: n, type: TXT, value: '1'}\n"
