@@ -84,6 +84,10 @@ class EndpointUnavailable(MigratorError):
     exit_code = 10
 
 
+class LoginRefused(EndpointUnavailable):
+    """The host answers, and does not let this account in."""
+
+
 class Complaint(NamedTuple):
     """One thing that is wrong in a plan, and where; `line` and `column` count from 1."""
 

@@ -16,16 +16,19 @@ from migrator.bootstrap.commands import (
     status,
     verify,
 )
+from migrator.bootstrap.decommissioning import ClosePapers, decommission
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
     "Asked",
+    "ClosePapers",
     "PreviewOptions",
     "RunOptions",
     "Selection",
     "accept",
     "approve",
+    "decommission",
     "doctor",
     "dry_run",
     "export",

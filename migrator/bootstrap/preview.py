@@ -137,7 +137,7 @@ class _Preview:
             return view.phase
 
     def _steps(self, phase: Phase) -> Iterator[str]:
-        # Without a goal, the end is where `run` ends: retiring the source is not carried out yet.
+        # Without a goal, the end is where users are: retiring the source is an act of its own, often months later.
         until = self._looking.until or Phase.ACCEPTED
         for row in rows_from(phase):
             if row.start.is_at_least(until):

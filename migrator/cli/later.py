@@ -20,11 +20,6 @@ LATER = (
         "before the switch, `migrator roll-back` goes back; after it, the source is as it was when it was frozen",
     ),
     (
-        "decommission",
-        "Retire the source",
-        "`accepted` is the last phase that this version reaches; retire the source by hand",
-    ),
-    (
         "report",
         "Write the evidence: HTML, manifests, signatures",
         "`migrator export` lists every item with its digest, `migrator status --json` where each application stands",

@@ -21,6 +21,7 @@ from migrator.journal.database import Database
 from migrator.journal.folder import StateFolder
 from migrator.journal.locks import FileLock
 from migrator.journal.manifest import Manifest
+from migrator.journal.papers import Papers, digest_of
 from migrator.journal.sequence import CHAINED, next_seq, present_seq
 from migrator.journal.view import ApplicationView
 
@@ -44,8 +45,9 @@ class ApplicationJournal:
     Every method that writes is one transaction, durable when it returns; all raise LocalFault when the disk refuses.
     """
 
-    def __init__(self, database: Database, lock: FileLock, application: str) -> None:
+    def __init__(self, database: Database, lock: FileLock, application: str, papers: Papers) -> None:
         self.application = application
+        self.papers = papers
         self._database = database
         self._lock = lock
 
@@ -60,7 +62,7 @@ class ApplicationJournal:
         except BaseException:
             lock.release()
             raise
-        journal = cls(database, lock, application)
+        journal = cls(database, lock, application, Papers(folder, application))
         try:
             with database.write() as connection:
                 staging.prepare(connection)
@@ -207,6 +209,23 @@ class ApplicationJournal:
         """The newest proof of the dataset; None when it was never verified under a freeze."""
         with self._database.read() as connection:
             return proofs.latest(connection, dataset)
+
+    def attest(self, name: str, content: bytes, by: str) -> str:
+        """Keep a file that attests the end of the source, and record it; its SHA-256. Once is as good as twice."""
+        digest = digest_of(content)
+        self.papers.keep(f"attestation-{digest}", content)
+        row: dict[str, Value] = {"id": digest, "name": name, "size_bytes": len(content)}
+        with self._database.write() as connection:
+            known = select(tables.attestation.c.id).where(tables.attestation.c.id == digest)
+            if connection.execute(known).first() is None:
+                row |= {"recorded_by": by, "recorded_at": tables.now()}
+                record(connection, CHAINED, tables.attestation, row)
+        return digest
+
+    def attestations(self) -> list[history.Attestation]:
+        """What was attested, the oldest first."""
+        with self._database.read() as connection:
+            return history.attestations(connection)
 
     def faults(self) -> list[str]:
         """What in the record is not as we wrote it, in words; empty when it is sound. Items have seals of their own."""

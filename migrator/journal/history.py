@@ -24,6 +24,16 @@ class Standing(NamedTuple):
     frozen_at: dt.datetime | None
 
 
+class Attestation(NamedTuple):
+    """A file by which the provider attests the end of the source."""
+
+    sha256: str  # hexadecimal
+    name: str
+    size_bytes: int
+    recorded_by: str
+    recorded_at: dt.datetime
+
+
 def standing(connection: Connection) -> Standing:
     """Where the application is; `planned` when the first run was killed before it recorded anything."""
     row = connection.execute(select(tables.standing)).first()
@@ -55,6 +65,12 @@ def reached_at(connection: Connection, phase: Phase) -> dt.datetime | None:
     leads = or_(attempt.step != "verify", attempt.phase == Phase.VERIFIED.value)
     query = select(attempt.ended_at).where(attempt.phase == phase.value, leads)
     return connection.execute(query.order_by(attempt.id.desc()).limit(1)).scalar()
+
+
+def attestations(connection: Connection) -> list[Attestation]:
+    """What was attested, the oldest first."""
+    query = select(tables.attestation).order_by(tables.attestation.c.recorded_at, tables.attestation.c.id)
+    return [Attestation(*row) for row in connection.execute(query)]
 
 
 def used_approvals(connection: Connection) -> frozenset[str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application
-from migrator.errors import Refused
 from migrator.steps.accept import accept
 from migrator.steps.catch_up import catch_up, catch_up_until_small
+from migrator.steps.decommission import decommission
 from migrator.steps.final_sync import final_sync
 from migrator.steps.freeze import freeze, thaw
 from migrator.steps.preflight import preflight
@@ -36,14 +36,6 @@ class Row:
     writes: bool = False  # whether it writes below the target roots, so that their locks are needed
 
 
-def decommission(scene: Scene) -> None:
-    """Retiring the source is not carried out yet."""
-    raise Refused(
-        f"`{scene.application.name}`: `decommission` is not carried out yet",
-        hint="retire the source by hand; the record of what was moved is in `migrator export`",
-    )
-
-
 FORWARD: tuple[Row, ...] = (
     Row(Phase.PLANNED, "preflight", preflight, Phase.CHECKED, writes=True),
     Row(Phase.CHECKED, "seed", seed, Phase.SEEDED, writes=True),
@@ -52,7 +44,7 @@ FORWARD: tuple[Row, ...] = (
     Row(Phase.SYNCED, "verify", verify_under_freeze, Phase.VERIFIED, back=Phase.FROZEN),
     Row(Phase.VERIFIED, "switch-over", switch_over, Phase.SWITCHED_OVER, Gate.SWITCH_OVER, back=Phase.FROZEN),
     Row(Phase.SWITCHING, "switch-over", switch_over, Phase.SWITCHED_OVER, Gate.SWITCH_OVER, back=Phase.FROZEN),
-    Row(Phase.SWITCHED_OVER, "accept", accept, Phase.ACCEPTED, Gate.ACCEPT),
+    Row(Phase.SWITCHED_OVER, "accept", accept, Phase.ACCEPTED, Gate.ACCEPT, writes=True),
     Row(Phase.ACCEPTED, "decommission", decommission, Phase.DECOMMISSIONED, Gate.DECOMMISSION),
 )
 

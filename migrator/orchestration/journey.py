@@ -90,10 +90,23 @@ class Journey:
             )
         return self.advance()
 
+    def decommission(self) -> Halt | None:
+        """Retire the source. Refused before the application is accepted, and while anything is left there."""
+        if not self._phase.is_at_least(Phase.ACCEPTED):
+            raise Refused(
+                f"`{self.scene.application.name}` is `{self._phase}`: only what is accepted can be decommissioned",
+                hint=f"see where it stands: `migrator status {self.scene.plan.path}`",
+            )
+        return self.advance()
+
     def verify(self, *, both_sides: bool) -> None:
         """Read again and compare, without moving the phase; raises Incomplete with what differs."""
         if self._phase.is_at_least(Phase.CHECKED):
             self._attempt(Row(self._phase, "verify", partial(verify_now, both_sides=both_sides), self._phase))
+
+    def is_at_least(self, phase: Phase) -> bool:
+        """Whether the application has reached `phase`."""
+        return self._phase.is_at_least(phase)
 
     @property
     def _phase(self) -> Phase:
