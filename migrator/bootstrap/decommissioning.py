@@ -15,7 +15,7 @@ from migrator.errors import LocalFault, UsageError
 from migrator.journal.folder import StateFolder
 from migrator.journal.papers import Papers
 from migrator.orchestration.journey import Halt, Journey
-from migrator.steps.decommission import LIST, LIST_FOR_PROGRAMS
+from migrator.steps.decommission import LIST, LIST_FOR_PROGRAMS, list_again
 
 _LARGEST_BYTES = 64 * 1024 * 1024
 
@@ -39,6 +39,8 @@ def decommission(
         if attested is not None and papers.attestation is not None and journey.is_at_least(Phase.ACCEPTED):
             digest = journey.scene.journal.attest(papers.attestation.name, attested, operator())
             journey.scene.note(f"the attestation `{papers.attestation.name}` is kept, SHA-256 {digest}")
+            if journey.is_at_least(Phase.DECOMMISSIONED):
+                list_again(journey.scene)
         return journey.decommission()
 
     granted = frozenset({Gate.DECOMMISSION})

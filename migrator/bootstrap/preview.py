@@ -118,6 +118,9 @@ class _Preview:
             self._find(Finding("not-carried-out", "note", sentence, None, self._application.name))
         for finding in lacking(self._application):
             self._find(finding)
+        for waiver in self._application.waivers:
+            sentence = f"`{waiver.dataset}/{display(waiver.path)}` may stay behind unverified: {waiver.reason}"
+            self._find(Finding("waiver", "warning", sentence, None, self._application.name))
         datasets = tuple(self._forecast(dataset, phase) for dataset in self._application.datasets)
         self._look_at_records(phase)
         return PlannedApplication(

@@ -99,7 +99,8 @@ def _details(application: ApplicationReport) -> Iterator[Text]:
         if not outcome.has_passed:
             yield Text(printable(f"{outcome.name} {outcome.moment} the switch FAILED: {outcome.reason}"), style="red")
     if application.waits_for is not None:
-        yield Text(f"waits for {printable(application.waits_for)}", style="yellow")
+        waits_for = printable(application.waits_for)
+        yield Text(f"waits for {waits_for}" if waits_for.startswith("approval ") else waits_for, style="yellow")
 
 
 def _people_wait(application: ApplicationReport) -> bool:

@@ -5,6 +5,7 @@ These tables are the whole truth about phases: nothing else moves one (docs/how-
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -88,6 +89,13 @@ def way_back(phase: Phase) -> Row | None:
 def has_gate(application: Application, gate: str) -> bool:
     """Whether `application` ever comes to `gate`."""
     return gate in (Gate.ROLL_BACK, Gate.FALL_BACK) or any(gate in gates_of(row, application) for row in FORWARD)
+
+
+def soaking(application: Application, since: dt.datetime | None) -> str | None:
+    """How long an application that was switched over at `since` still soaks, for people; None when that is over."""
+    now = dt.datetime.now(dt.UTC)
+    ends_at = (since or now) + application.soak
+    return None if ends_at <= now else f"soaks until {ends_at:%Y-%m-%d %H:%M} UTC"
 
 
 def gates_of(row: Row, application: Application) -> tuple[str, ...]:

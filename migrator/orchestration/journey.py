@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from migrator.orchestration.itinerary import (
     Row,
     gates_of,
     next_row,
+    soaking,
     way_back,
 )
 from migrator.planfile import not_carried_out
@@ -177,11 +177,8 @@ class Journey:
         )
 
     def _soak_left(self) -> Halt | None:
-        since = self.scene.journal.reached_at(Phase.SWITCHED_OVER)
-        ends_at = (since or dt.datetime.now(dt.UTC)) + self.scene.application.soak
-        if ends_at <= dt.datetime.now(dt.UTC):
-            return None
-        return Halt(f"soaks until {ends_at:%Y-%m-%d %H:%M} UTC")
+        sentence = soaking(self.scene.application, self.scene.journal.reached_at(Phase.SWITCHED_OVER))
+        return None if sentence is None else Halt(sentence)
 
     def _stop_at(self, halt: Halt) -> Halt:
         name = self.scene.application.name

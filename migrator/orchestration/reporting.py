@@ -15,7 +15,7 @@ from migrator.evidence.manifest_root import manifest_root
 from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
 from migrator.orchestration.gates import Question, demand_of, opened_by
-from migrator.orchestration.itinerary import gates_of, next_row
+from migrator.orchestration.itinerary import gates_of, next_row, soaking
 from migrator.orchestration.wave import Outcome
 from migrator.steps.smoke_checks import recorded_checks
 
@@ -25,14 +25,16 @@ def report_on(
 ) -> ApplicationReport:
     """Where one application stands, from the journal alone."""
     phase = view.phase if view is not None else Phase.PLANNED
-    gate = closed_gate(plan, application, view, journal)
+    soak = soaking(application, view.reached_at(phase)) if view is not None and phase is Phase.SWITCHED_OVER else None
+    gate = closed_gate(plan, application, view, journal) if soak is None else None
+    opening = None if gate is None else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}"
     attempts = view.attempts(1) if view is not None else []
     return ApplicationReport(
         name=application.name,
         wave=plan.wave_of(application.name).name,
         owner=application.owner,
         phase=phase,
-        waits_for=None if gate is None else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}",
+        waits_for=soak or opening,
         gate=gate,
         frozen_for_seconds=None if view is None else _frozen_for_seconds(view, phase),
         last_attempt=attempts[0] if attempts else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 
 from migrator.domain.entries import Entry, display
 from migrator.domain.phases import Phase
@@ -26,9 +27,7 @@ def decommission(scene: Scene) -> None:
     """
     names: list[str] = []
     found = tuple(_look(scene, dataset, names) for dataset in scene.application.datasets)
-    close_out = _list_of(scene, found)
-    scene.journal.papers.keep(LIST_FOR_PROGRAMS, (json.dumps(as_json(close_out), indent=2) + "\n").encode())
-    where = scene.journal.papers.keep(LIST, page(close_out).encode())
+    where = _keep_list(scene, found)
     left = [each for each in found if not each.is_empty]
     if left:
         raise Refused(
@@ -37,6 +36,22 @@ def decommission(scene: Scene) -> None:
             details=tuple(names),
         )
     scene.note(f"decommissioned: nothing is left at the source; the close-out list is `{where}`")
+
+
+def list_again(scene: Scene) -> None:
+    """Make the list of a retired source anew, with what was attested since; what was found there stays as it was."""
+    kept = scene.journal.papers.read(LIST_FOR_PROGRAMS)
+    if kept is not None:
+        sources = json.loads(kept)["sources"]
+        _keep_list(
+            scene, tuple(Found(each["dataset"], each["source"], each["is_empty"], each["found"]) for each in sources)
+        )
+
+
+def _keep_list(scene: Scene, found: tuple[Found, ...]) -> Path:
+    close_out = _list_of(scene, found)
+    scene.journal.papers.keep(LIST_FOR_PROGRAMS, (json.dumps(as_json(close_out), indent=2) + "\n").encode())
+    return scene.journal.papers.keep(LIST, page(close_out).encode())
 
 
 def _look(scene: Scene, dataset: Dataset, names: list[str]) -> Found:

@@ -41,6 +41,15 @@ def test_the_age_counts_from_when_the_hook_was_called(move: Move) -> None:
     assert cli.applications()[NAME]["frozen_for_seconds"] > 1.5
 
 
+@pytest.mark.parametrize("place", ["source", "target"])
+def test_a_hook_may_run_at_the_source_or_at_the_target(place: str, move: Move) -> None:
+    cli = move.cli(freeze={**flag_freeze(move.frozen), "on": place})
+    cli("run", "--until", "frozen", "--yes")
+    assert move.frozen.exists()
+    cli("roll-back", "--yes")
+    assert not move.frozen.exists()
+
+
 @pytest.mark.parametrize("status", ["0", "1"])
 def test_a_freeze_that_fails_is_taken_back_at_once(status: str, move: Move) -> None:
     """The hook does its work and then fails, or is fine where the probe looks at something else."""

@@ -80,6 +80,8 @@ def test_waived_items_may_change_and_come_and_go_under_freeze(move: Move) -> Non
 
 def test_without_a_switch_a_waiver_needs_its_approval_all_the_same(move: Move) -> None:
     cli = with_waivers(move, FOLDER, LINK, switch=[])
+    findings = cli("plan", "--offline", "--json").events("finding")
+    assert f"`files/odd\\xff` may stay behind unverified: {REASON}" in [each["sentence"] for each in findings]
     cli("run", "--yes")
     assert cli.phases() == {NAME: "verified"}
     cli("approve", "switch-over")
