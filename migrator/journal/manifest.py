@@ -25,7 +25,7 @@ from migrator.journal.items import (
 from migrator.journal.large import LargeFiles
 from migrator.journal.linked import LinkedFiles
 from migrator.journal.scan import Scan, ScanRecord
-from migrator.journal.sealing import is_sealed
+from migrator.journal.sealing import copy_seal_of, is_copy_sealed, is_sealed
 from migrator.journal.sequence import next_seq
 from migrator.journal.staging import parent_of
 from migrator.journal.target_look import TargetLook
@@ -38,19 +38,23 @@ _item = tables.item.c
 # How many paths one question about paths may carry (SQLite allows 999 parameters at least).
 _QUESTION = 900
 
-_COPIED = """
+_COPIED = f"""
     INSERT INTO item (
         dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated,
-        xattrs, sha256, trust, copied_seq, target_kind, state
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'acknowledged')
+        xattrs, sha256, trust, copied_seq, target_kind, state, copy_seal
+    ) VALUES (
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, 'acknowledged',
+        {copy_seal_of(dataset="?1", path="?2", size="?4", mtime_ns="?5", sha256="?16", copied_seq="?18")}
+    )
     ON CONFLICT (dataset, path) DO UPDATE SET
         kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
         uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
         inode = excluded.inode, links = excluded.links, device = excluded.device, allocated = excluded.allocated,
         xattrs = excluded.xattrs, sha256 = excluded.sha256, trust = excluded.trust,
         copied_seq = excluded.copied_seq, target_kind = excluded.target_kind, state = excluded.state,
+        copy_seal = excluded.copy_seal,
         reason = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0, tries = 0
-"""
+"""  # noqa: S608 - put together from what stands above alone
 
 _FAILED = """
     UPDATE item SET state = 'failed', reason = ?, verified_seq = NULL, verified_by = NULL
@@ -276,7 +280,8 @@ class Manifest:
 
     def to_verify(self, since_seq: int, kinds: Collection[Kind] = tuple(Kind)) -> Iterator[list[ToVerify]]:
         """What is at the target and was not verified after `since_seq`, in blocks, by path; see `unverified`."""
-        wanted = select(*ENTRY, _item.sha256, _item.copied_seq).where(unverified(self._id, since_seq))
+        digest = case((is_copy_sealed(), _item.sha256))
+        wanted = select(*ENTRY, digest, _item.copied_seq).where(unverified(self._id, since_seq))
         if len(kinds) < len(Kind):
             wanted = wanted.where(_item.kind.in_([kind.value for kind in kinds]))
         return blocks(self._database, wanted, lambda row: ToVerify(entry_of(row), row[-2], row[-1]))

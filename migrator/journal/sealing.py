@@ -30,6 +30,21 @@ SEAL_OF = (
 )
 
 
+# The same for what was recorded when an item was copied: a digest that somebody writes in later proves nothing.
+_COPY = ("dataset", "path", "size", "mtime_ns", "sha256", "copied_seq")
+
+
+def copy_seal_of(**values: str) -> str:
+    """The seal of a copy as an expression in SQL, with expressions for what the row does not have yet."""
+    return f"seal({', '.join(values.get(name, name) for name in _COPY)})"
+
+
+def is_copy_sealed() -> ColumnElement[bool]:
+    """Whether the digest of an item is the one that was taken when it was copied, or verified since."""
+    item = tables.item.c
+    return item.copy_seal.is_not_distinct_from(func.seal(*(item[name] for name in _COPY)))
+
+
 def is_sealed() -> ColumnElement[bool]:
     """Whether a row of `item` is what was sealed when it was verified."""
     item = tables.item.c
@@ -41,7 +56,7 @@ def prepare(connection: Connection, key: bytes) -> None:
     """Give queries of this connection the function `seal`; `key` is the secret of the state."""
     raw = connection.connection.dbapi_connection
     assert raw is not None
-    raw.create_function("seal", len(_FACTS) + 5, _sealer(key), deterministic=True)
+    raw.create_function("seal", -1, _sealer(key), deterministic=True)
 
 
 def key_of(connection: Connection) -> bytes:

@@ -228,6 +228,7 @@ item = Table(
     Column("is_gone", Integer, nullable=False, server_default="0"),  # at the target, and no longer at the source
     Column("tries", Integer, nullable=False, server_default="0"),  # how often it was hot
     Column("fingerprint", LargeBinary),  # of a folder, when all that is in it was last taken in
+    Column("copy_seal", LargeBinary),  # of the digest, and of the copy it is of
     Column("seal", LargeBinary),  # of what was verified; None: it never was
     Column("target_ctime_ns", Integer),  # of the file at the target when its bytes were read again, where that is seen
     Column("target_inode", Integer),
@@ -262,6 +263,7 @@ chunk = Table(
     Column("path", LargeBinary, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("digest", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
     ForeignKeyConstraint(["dataset", "path"], ["large_file.dataset", "large_file.path"], ondelete="CASCADE"),
     sqlite_with_rowid=False,
 )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, select
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.journal import tables
 from migrator.journal.items import ENTRY, entry_of
-from migrator.journal.sealing import SEAL_OF, is_sealed
+from migrator.journal.sealing import SEAL_OF, copy_seal_of, is_sealed
 
 _item = tables.item.c
 
@@ -23,7 +23,7 @@ _SEAL = SEAL_OF.format(sha256=_SHA256, verified_seq="?1", verified_by="?2", targ
 _VERIFIED = f"""
     UPDATE item SET
         state = 'verified', reason = NULL, verified_seq = ?1, verified_by = ?2, sha256 = {_SHA256},
-        target_ctime_ns = ?6, target_inode = ?7, seal = {_SEAL}
+        target_ctime_ns = ?6, target_inode = ?7, seal = {_SEAL}, copy_seal = {copy_seal_of(sha256=_SHA256)}
     WHERE dataset = ?4 AND path = ?5 AND (
         state IN ('acknowledged', 'verified') OR (state = 'failed' AND target_kind = kind AND copied_seq IS NOT NULL)
     )

@@ -45,7 +45,7 @@ FORWARD: tuple[Row, ...] = (
     Row(Phase.SYNCED, "verify", verify_under_freeze, Phase.VERIFIED, back=Phase.FROZEN),
     Row(Phase.VERIFIED, "switch-over", switch_over, Phase.SWITCHED_OVER, Gate.SWITCH_OVER, back=Phase.FROZEN),
     Row(Phase.SWITCHING, "switch-over", switch_over, Phase.SWITCHED_OVER, Gate.SWITCH_OVER, back=Phase.FROZEN),
-    Row(Phase.SWITCHED_OVER, "accept", accept, Phase.ACCEPTED, Gate.ACCEPT, writes=True),
+    Row(Phase.SWITCHED_OVER, "accept", accept, Phase.ACCEPTED, Gate.ACCEPT),
     Row(Phase.ACCEPTED, "decommission", decommission, Phase.DECOMMISSIONED, Gate.DECOMMISSION),
 )
 

@@ -6,6 +6,7 @@ tried, users are not sent to it.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -125,6 +126,7 @@ EDITS = {
     "verified": (3, f"UPDATE item SET state = 'verified', verified_seq = (SELECT seq FROM counter) WHERE path = {BAD}"),
     "verified in the future": (9, f"UPDATE item SET state = 'verified', verified_seq = 99999 WHERE path = {BAD}"),
     "never copied": (3, f"UPDATE item SET state = 'verified', copied_seq = 0, verified_seq = 3 WHERE path = {BAD}"),
+    "another digest": (3, f"UPDATE item SET sha256 = x'{{digest}}' WHERE path = {BAD}"),
     "excluded": (4, f"UPDATE item SET state = 'excluded', reason = 'exclude: bad' WHERE path = {BAD}"),
     "waived": (4, f"UPDATE item SET state = 'waived', reason = 'so it is' WHERE path = {BAD}"),
     "vanished": (4, f"UPDATE item SET state = 'vanished' WHERE path = {BAD}"),
@@ -141,7 +143,8 @@ EDITS = {
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edited_row_of_the_application(edit: str, trap: Trap) -> None:
     code, *statements = EDITS[edit]
-    trap.edit(trap.database, *(str(statement) for statement in statements))
+    digest = hashlib.sha256((trap.move.target / "bad").read_bytes()).hexdigest()
+    trap.edit(trap.database, *(str(statement).replace("{digest}", digest) for statement in statements))
     trap.cli("run", "--yes", expect=int(code))
 
 

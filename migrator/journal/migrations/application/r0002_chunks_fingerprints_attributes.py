@@ -16,6 +16,7 @@ def upgrade() -> None:
         ("allocated", sa.Integer),
         ("xattrs", sa.LargeBinary),
         ("fingerprint", sa.LargeBinary),
+        ("copy_seal", sa.LargeBinary),
         ("seal", sa.LargeBinary),
         ("target_ctime_ns", sa.Integer),
         ("target_inode", sa.Integer),
@@ -42,6 +43,7 @@ def upgrade() -> None:
         sa.Column("path", sa.LargeBinary, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("seal", sa.LargeBinary, nullable=False),
         sa.ForeignKeyConstraint(["dataset", "path"], ["large_file.dataset", "large_file.path"], ondelete="CASCADE"),
         sqlite_with_rowid=False,
     )
