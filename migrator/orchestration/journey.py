@@ -162,9 +162,17 @@ class Journey:
         return None
 
     def _approvals(self, row: Row) -> tuple[str, ...]:
-        """The approvals that open the gates before `row`."""
-        found = (self.gates.opened_by(self._question(gate)) for gate in gates_of(row, self.scene.application))
-        return tuple(approval for opened in found for approval in opened or ())
+        """The approvals that open the gates before `row`; Refused when one has run out since it was asked for."""
+        approvals: list[str] = []
+        for gate in gates_of(row, self.scene.application):
+            opened = self.gates.opened_by(self._question(gate))
+            if opened is None and row.start is not Phase.SWITCHING:
+                raise Refused(
+                    f"`{self.scene.application.name}`: the approval of gate `{gate}` has just run out",
+                    hint=f"approve it anew with `migrator approve {self.scene.plan.path} {gate}`",
+                )
+            approvals += opened or ()
+        return tuple(approvals)
 
     def _question(self, gate: str) -> Question:
         journal = self.scene.journal
