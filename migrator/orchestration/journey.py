@@ -162,11 +162,15 @@ class Journey:
         return None
 
     def _approvals(self, row: Row) -> tuple[str, ...]:
-        """The approvals that open the gates before `row`; Refused when one has run out since it was asked for."""
+        """The approvals that open the gates before `row`; Refused when one has run out since it was asked for.
+
+        Where a switch has begun, and on a way back, it is gone on with all the same.
+        """
+        is_entered = row.start is Phase.SWITCHING or not row.end.is_at_least(row.start)
         approvals: list[str] = []
         for gate in gates_of(row, self.scene.application):
             opened = self.gates.opened_by(self._question(gate))
-            if opened is None and row.start is not Phase.SWITCHING:
+            if opened is None and not is_entered:
                 raise Refused(
                     f"`{self.scene.application.name}`: the approval of gate `{gate}` has just run out",
                     hint=f"approve it anew with `migrator approve {self.scene.plan.path} {gate}`",
