@@ -34,6 +34,11 @@ class Filter:
         """Whether a folder, and so all that is in it, is left out by a rule or waived."""
         return self._rule(directory, is_directory=True) is not None or self._waiver(directory) is not None
 
+    @property
+    def waived(self) -> tuple[tuple[str, str], ...]:
+        """What is waived and why, in order; paths in hexadecimal."""
+        return tuple((path.hex(), reason) for path, reason in sorted(self._waived.items()))
+
     def waive(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[Entry, str]]]:
         """Those that are not waived, and those that are with their reasons; both in the order given."""
         if not self._waived:
