@@ -40,6 +40,10 @@ class SourceMoved(Refused):
     """The source changed although it should be frozen: the application goes back to its freeze."""
 
 
+class Unproven(Refused):
+    """Not everything is verified as it stands and as the plan has it: the application goes back to its freeze."""
+
+
 class ChecksFailed(Refused):
     """Smoke checks failed. Before the switch it does not begin; after it, this is what `on_failure` is about."""
 
@@ -78,6 +82,10 @@ class EndpointUnavailable(MigratorError):
     """An endpoint cannot be reached, or refuses us."""
 
     exit_code = 10
+
+
+class LoginRefused(EndpointUnavailable):
+    """The host answers, and does not let this account in."""
 
 
 class Complaint(NamedTuple):

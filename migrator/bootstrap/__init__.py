@@ -17,17 +17,20 @@ from migrator.bootstrap.commands import (
     status,
     verify,
 )
+from migrator.bootstrap.decommissioning import ClosePapers, decommission
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
     "Asked",
+    "ClosePapers",
     "PreviewOptions",
     "RunOptions",
     "Selection",
     "accept",
     "approve",
+    "decommission",
     "doctor",
     "dry_run",
     "export",

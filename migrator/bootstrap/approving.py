@@ -9,6 +9,7 @@ from pathlib import Path
 
 from migrator.bootstrap.selection import Selection, the_wave
 from migrator.bootstrap.session import operator
+from migrator.domain.entries import display
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.errors import PlanChanged, Refused, UsageError
@@ -27,7 +28,7 @@ class Asked:
     """What is to be approved, and when that is to hold."""
 
     plan: Plan
-    gate: Gate
+    gate: str
     selection: Selection
     state: Path
     not_before: dt.datetime | None = None
@@ -37,6 +38,13 @@ class Asked:
     def folder(self) -> StateFolder:
         """Where the approvals go."""
         return StateFolder(self.state, self.plan.migration)
+
+    def waived_by(self, application: str) -> tuple[str, ...]:
+        """What an approval of this lets stay behind unverified in `application`, with the reasons, for people."""
+        if self.gate != Gate.SWITCH_OVER:
+            return ()
+        waivers = [waiver for each in self.plan.applications if each.name == application for waiver in each.waivers]
+        return tuple(f"{each.dataset}/{display(each.path)}: {each.reason}" for each in waivers)
 
 
 def approve(asked: Asked, key: Path | None) -> tuple[str, ...]:
@@ -74,7 +82,7 @@ def take_in(asked: Asked, path: Path) -> tuple[str, ...]:
     text, signature = _read(path), _read(Path(f"{path}.sig"))
     approval = read_statement(text, asked.plan.migration, operator(), dt.datetime.now(dt.UTC))
     application = next((each for each in asked.plan.applications if each.name == approval.application), None)
-    if application is None or approval.gate is not asked.gate:
+    if application is None or approval.gate != asked.gate:
         raise UsageError(
             f"the request is about gate `{approval.gate}` of `{approval.application}`", hint="name that gate and plan"
         )
@@ -96,7 +104,7 @@ def _wanted(asked: Asked) -> Iterator[tuple[Application, Approval]]:
     if not gated:
         raise UsageError(
             f"nothing chosen of wave `{wave.name}` has a gate `{asked.gate}`",
-            hint="`freeze` stands before a freeze hook, `switch-over` before a switch; `migrator plan` shows them",
+            hint="`freeze` stands before a freeze hook, `switch-over` before a switch, others where the plan adds them",
         )
     for application in gated:
         times = (asked.not_before, asked.not_after)

@@ -24,7 +24,7 @@ from migrator.journal.journal import Journal
 from migrator.journal.manifest import Scan
 from migrator.journal.working_copy import working_copy
 from migrator.movers.budget import Budgets
-from migrator.orchestration.itinerary import gate_of, rows_from
+from migrator.orchestration.itinerary import gates_of, rows_from
 from migrator.orchestration.replanning import would_start_again
 from migrator.orchestration.reporting import known_of, times_of_waves
 from migrator.orchestration.times import limit_at
@@ -123,6 +123,9 @@ class _Preview:
             self._find(Finding("not-carried-out", "note", sentence, None, self._application.name))
         for finding in lacking(self._application):
             self._find(finding)
+        for waiver in self._application.waivers:
+            sentence = f"`{waiver.dataset}/{display(waiver.path)}` may stay behind unverified: {waiver.reason}"
+            self._find(Finding("waiver", "warning", sentence, None, self._application.name))
         datasets = tuple(self._forecast(dataset, phase) for dataset in self._application.datasets)
         self._look_at_records(phase)
         return PlannedApplication(
@@ -145,13 +148,12 @@ class _Preview:
             return view.phase, known_of(self._looking.plan, view, rehearsal)
 
     def _steps(self, phase: Phase) -> Iterator[str]:
-        # Without a goal, the end is where `run` ends: retiring the source is not carried out yet.
+        # Without a goal, the end is where users are: retiring the source is an act of its own, often months later.
         until = self._looking.until or Phase.ACCEPTED
         for row in rows_from(phase):
             if row.start.is_at_least(until):
                 return
-            gate = gate_of(row, self._application)
-            if gate is not None:
+            for gate in gates_of(row, self._application):
                 yield f"gate: {gate}"
             yield row.step
 
@@ -225,21 +227,22 @@ class _Preview:
             return forecast
 
     def _count(self, dataset: Dataset, blocks: Iterator[Sequence[Entry | Unreadable]], guard: Scan | None) -> _Counted:
-        rules = Filter(dataset.exclude)
+        rules = Filter(dataset.exclude, self._application.waived_in(dataset.name))
         items = size_bytes = excluded = 0
         for block in blocks:
             inside, outside = rules.split([each for each in block if isinstance(each, Entry)])
+            inside, waived = rules.waive(inside)
             unreadable = [each for each in block if isinstance(each, Unreadable) and not rules.hides(each.path)]
             for place in unreadable:
                 sentence = f"dataset `{dataset.name}`: cannot read `{display(place.path)}`: {place.reason}"
                 self._find(Finding("unreadable", "error", sentence, "mend it or exclude it", self._application.name))
             if guard is not None:
                 guard.note(inside)
-                guard.exclude(outside)
+                guard.exclude([*outside, *waived])
                 guard.unreadable(unreadable)
             items += len(inside)
             size_bytes += sum(entry.size for entry in inside)
-            excluded += len(outside)
+            excluded += len(outside) + len(waived)
             name = self._application.name
             self._looking.on_event(ScanProgress(name, dataset.name, items + excluded, size_bytes, ended=False))
         self._looking.on_event(

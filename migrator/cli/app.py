@@ -12,6 +12,7 @@ from typer.main import get_command
 from migrator import __version__
 from migrator.cli.accept import accept
 from migrator.cli.approve import approve
+from migrator.cli.decommission import decommission
 from migrator.cli.demo import demo
 from migrator.cli.doctor import doctor
 from migrator.cli.export import export
@@ -60,6 +61,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("roll-back", roll_back),
     ("fall-back", fall_back),
     ("accept", accept),
+    ("decommission", decommission),
     ("export", export),
     ("schema", schema),
     ("doctor", doctor),

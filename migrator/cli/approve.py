@@ -16,12 +16,11 @@ from migrator.domain.phases import Gate
 from migrator.errors import UsageError
 
 GateName = Annotated[
-    Gate,
+    str,
     typer.Argument(
         metavar="GATE",
-        parser=gate_of,
         autocompletion=gates_starting,
-        help=f"One of: {' '.join(Gate)}.",
+        help=f"One of: {' '.join(Gate)}; or one that the plan adds.",
         show_default=False,
     ),
 ]
@@ -62,18 +61,24 @@ def approve(
             "the approval would end before it begins", hint="`--not-after` must be later than `--not-before`"
         )
     selection = bootstrap.Selection(chosen.wave, chosen.application)
+    gate = gate_of(gate, loaded.added_gates)
     asked = bootstrap.Asked(loaded, gate, selection, session.state, not_before, not_after)
     if signing.request is not None:
         name = bootstrap.request(asked, signing.request)
-        told = {"application": name, "gate": gate, "path": str(signing.request)}
-        session.screen.fact("approval.requested", told, f"{name}: sign `{signing.request}`, then `--import` it")
+        told = {"application": name, "gate": gate, "waived": asked.waived_by(name), "path": str(signing.request)}
+        words = f"{name}: sign `{signing.request}`, then `--import` it{_waiving(asked.waived_by(name))}"
+        session.screen.fact("approval.requested", told, words)
         return 0
     if signing.take_in is not None:
         approved = bootstrap.take_in(asked, signing.take_in)
     else:
         approved = bootstrap.approve(asked, signing.key)
     for application in approved:
-        session.screen.fact(
-            "approval.recorded", {"application": application, "gate": gate}, f"{application}: gate `{gate}` approved"
-        )
+        told = {"application": application, "gate": gate, "waived": asked.waived_by(application)}
+        words = f"{application}: gate `{gate}` approved{_waiving(asked.waived_by(application))}"
+        session.screen.fact("approval.recorded", told, words)
     return 0
+
+
+def _waiving(waived: tuple[str, ...]) -> str:
+    return f"; unverified may stay behind: {'; '.join(waived)}" if waived else ""

@@ -15,11 +15,6 @@ Anything = Annotated[list[str] | None, typer.Argument(metavar="PLAN", show_defau
 # Name, what it will do, what serves meanwhile.
 LATER = (
     (
-        "decommission",
-        "Retire the source",
-        "`accepted` is the last phase that this version reaches; retire the source by hand",
-    ),
-    (
         "report",
         "Write the evidence: HTML, manifests, signatures",
         "`migrator export` lists every item with its digest, `migrator status --json` where each application stands",

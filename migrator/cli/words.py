@@ -5,23 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 from collections.abc import Iterable
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from migrator.domain.phases import UNTIL, Gate, Phase
 from migrator.errors import UsageError
 
-Word = TypeVar("Word", Phase, Gate)
-
 
 def until_phase(text: str) -> Phase:
     """A phase that `--until` takes; UsageError otherwise."""
-    return _word(text, UNTIL, "phase to stop at")
+    return Phase(_word(text, UNTIL, "phase to stop at"))
 
 
-def gate(text: str) -> Gate:
-    """A gate that `approve` takes; UsageError otherwise."""
-    return _word(text, Gate, "gate")
+def gate(text: str, added: Iterable[str]) -> str:
+    """A gate that `approve` takes: one of ours, or one of those that the plan has added; UsageError otherwise."""
+    return _word(text, (*Gate, *added), "gate")
 
 
 def phases_starting(incomplete: str) -> list[str]:
@@ -34,10 +31,10 @@ def gates_starting(incomplete: str) -> list[str]:
     return [each.value for each in Gate if each.value.startswith(incomplete)]
 
 
-def _word(text: str, words: Iterable[Word], what: str) -> Word:
-    known = {word.value: word for word in words}
+def _word(text: str, words: Iterable[str], what: str) -> str:
+    known = list(words)
     if text in known:
-        return known[text]
+        return text
     close = difflib.get_close_matches(text, known, n=1)
     hint = f"did you mean `{close[0]}`?" if close else f"one of {', '.join(f'`{word}`' for word in known)}"
     raise UsageError(f"there is no {what} named `{text}`", hint=hint)

@@ -38,6 +38,8 @@ def show_wave(data: Console, messages: Console, report: WaveReport) -> None:
         if application.error is not None:
             show(messages, "")
             show_error(messages, _error(application), application.hint or _hint(application))
+            if _people_wait(application):
+                show(messages, Text(_waiting(application), style=_ALARM))
     for sentence in (*(times.sentence for times in report.times), *(limit.sentence for limit in report.limits)):
         show(data, printable(sentence))
     show_next(data, report.next_command)
@@ -98,7 +100,22 @@ def _details(application: ApplicationReport) -> Iterator[Text]:
         if not outcome.has_passed:
             yield Text(printable(f"{outcome.name} {outcome.moment} the switch FAILED: {outcome.reason}"), style="red")
     if application.waits_for is not None:
-        yield Text(f"waits for {printable(application.waits_for)}", style="yellow")
+        waits_for = printable(application.waits_for)
+        yield Text(f"waits for {waits_for}" if waits_for.startswith("approval ") else waits_for, style="yellow")
+
+
+def _people_wait(application: ApplicationReport) -> bool:
+    """Whether writes are stopped, and users not yet switched over."""
+    return application.frozen_for_seconds is not None and not application.phase.is_at_least(Phase.SWITCHED_OVER)
+
+
+def _waiting(application: ApplicationReport) -> str:
+    """Said with every refusal under freeze: how long it has lasted, and how to give the cutover up."""
+    assert application.frozen_for_seconds is not None
+    said = f"{printable(application.name)}: FROZEN for {duration_text(application.frozen_for_seconds)}"
+    if application.phase is Phase.SWITCHING:
+        return f"{said}, and users are half-way"
+    return f"{said}: mend it soon, or give the cutover up with `migrator roll-back`, which thaws"
 
 
 def _clocks(application: ApplicationReport) -> Iterator[Text]:
@@ -128,6 +145,8 @@ def _freeze(phase: Phase, age: str) -> Text:
     """Loud while people wait for the switch; afterwards the source merely stays as it is."""
     if phase.is_at_least(Phase.SWITCHED_OVER):
         return Text(f"source frozen for {age}")
+    if not phase.is_at_least(Phase.FROZEN):
+        return Text(f"perhaps FROZEN for {age}: a freeze was begun and has not been confirmed", style=_ALARM)
     return Text(f"FROZEN for {age}", style=_ALARM)
 
 

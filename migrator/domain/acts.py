@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+# How the journal and people know the freeze of an application among its effects.
+FREEZE = "freeze"
+
 When = Literal["before", "after", "always"]
 
 

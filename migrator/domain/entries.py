@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import NamedTuple
+
+_ESCAPES = re.compile(r"([^\\]+)|(\\x[0-9a-f]{2}|\\\\|\\)")
 
 
 class Kind(StrEnum):
@@ -94,6 +97,20 @@ def display(raw: bytes) -> str:
     r"""`raw` as text that is safe on a terminal: control characters and bytes that are not UTF-8 become ``\xNN``."""
     text = raw.decode("utf-8", "surrogateescape")
     return "".join(_shown(character) for character in text)
+
+
+def undisplay(text: str) -> bytes:
+    """The raw name that `display` shows as `text`; ValueError where a backslash begins nothing that it writes."""
+    parts = []
+    for plain, escape in _ESCAPES.findall(text):
+        if escape == "\\":
+            raise ValueError("a backslash is written twice, and any other byte as \\x and two hexadecimal digits")
+        parts.append(plain.encode("utf-8", "surrogateescape") if plain else _byte(escape))
+    return b"".join(parts)
+
+
+def _byte(escape: str) -> bytes:
+    return b"\\" if escape == "\\\\" else bytes.fromhex(escape[2:])
 
 
 def _shown(character: str) -> str:

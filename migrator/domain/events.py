@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from migrator.domain.entries import Class, Kind
-from migrator.domain.phases import Gate, Phase
+from migrator.domain.phases import Phase
 from migrator.domain.reports import Moment
 
 
@@ -64,7 +64,7 @@ class GateWaiting:
 
     event: ClassVar[str] = "gate.waiting"
     application: str
-    gate: Gate
+    gate: str  # a Gate, or a name that the plan adds
     sentence: str  # what it waits for, for people
 
 

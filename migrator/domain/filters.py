@@ -1,8 +1,8 @@
-"""Which entries the plan leaves out: gitignore rules, applied to raw names."""
+"""Which entries the plan leaves out: by gitignore rules, or waived by name; both are applied to raw names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pathspec import GitIgnoreSpec
 
@@ -16,7 +16,9 @@ _REMEMBERED = 10_000  # folders; a scan goes through one after the other
 class Filter:
     """Decides by the plan's `exclude` rules (https://git-scm.com/docs/gitignore), the same way in every scan."""
 
-    def __init__(self, rules: Sequence[str]) -> None:
+    def __init__(self, rules: Sequence[str], waived: Mapping[bytes, str] | None = None) -> None:
+        """`waived` has the reason for each path that, with all that is below it, may stay behind."""
+        self._waived = dict(waived or {})
         self._rules = tuple(rule for rule in rules if rule)  # the library drops empty ones, and counts without them
         self._spec = GitIgnoreSpec.from_lines(self._rules) if self._rules else None
         self._hidden_by: dict[bytes, str | None] = {}  # by folder
@@ -29,8 +31,29 @@ class Filter:
         return rule
 
     def hides(self, directory: bytes) -> bool:
-        """Whether a folder, and so all that is in it, is left out."""
-        return self._rule(directory, is_directory=True) is not None
+        """Whether a folder, and so all that is in it, is left out by a rule or waived."""
+        return self._rule(directory, is_directory=True) is not None or self._waiver(directory) is not None
+
+    @property
+    def waived(self) -> tuple[tuple[str, str], ...]:
+        """What is waived and why, in order; paths in hexadecimal."""
+        return tuple((path.hex(), reason) for path, reason in sorted(self._waived.items()))
+
+    def waive(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[Entry, str]]]:
+        """Those that are not waived, and those that are with their reasons; both in the order given."""
+        if not self._waived:
+            return list(entries), []
+        reasons = [(entry, self._waiver(entry.path)) for entry in entries]
+        kept = [entry for entry, reason in reasons if reason is None]
+        return kept, [(entry, reason) for entry, reason in reasons if reason is not None]
+
+    def _waiver(self, path: bytes) -> str | None:
+        """The reason for which `path`, or a folder above it, is waived."""
+        while path:
+            if path in self._waived:
+                return self._waived[path]
+            path = path.rpartition(b"/")[0]
+        return None
 
     def _rule(self, path: bytes, *, is_directory: bool) -> str | None:
         if self._spec is None or not path:

@@ -152,6 +152,15 @@ class DnsSwitch:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """An item that, with all that is below it, may stay behind unverified."""
+
+    dataset: str
+    path: bytes
+    reason: str
+
+
 Switch = Triple | SymlinkSwitch | DnsSwitch | HaproxySwitch | HttpSwitch | OwnSwitch
 
 
@@ -180,8 +189,13 @@ class Application:
     approval: Literal["standing", "exact"] = "standing"
     two_person: bool = False
     on_failure: Literal["go_back", "hold"] = "hold"
-    gates: tuple[str, ...] = ()  # gates the plan adds
+    gates: tuple[str, ...] = ()  # gates the plan adds before switch-over, in the order in which they open
     fall_back: FallBack = FallBack()
+    waivers: tuple[Waiver, ...] = ()
+
+    def waived_in(self, dataset: str) -> dict[bytes, str]:
+        """The paths of a dataset that are waived, each with the reason."""
+        return {waiver.path: waiver.reason for waiver in self.waivers if waiver.dataset == dataset}
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +270,11 @@ class Plan:
             if any(each.name == application for each in wave.applications):
                 return wave
         raise KeyError(application)
+
+    @property
+    def added_gates(self) -> tuple[str, ...]:
+        """The names of the gates that the plan adds, each once."""
+        return tuple(dict.fromkeys(gate for application in self.applications for gate in application.gates))
 
     @property
     def applications(self) -> tuple[Application, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from migrator.domain.entries import Class
-from migrator.domain.phases import Gate, Phase
+from migrator.domain.phases import Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class ApplicationReport:
     owner: str
     phase: Phase
     waits_for: str | None  # a sentence: "approval of gate `freeze`"; None when nothing holds it
-    gate: Gate | None
+    gate: str | None  # a Gate, or a name that the plan adds
     frozen_for_seconds: float | None
     last_attempt: Attempt | None
     tally: Tally

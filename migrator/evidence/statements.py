@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from migrator.domain.phases import Gate
 from migrator.errors import UsageError
 from migrator.journal.inbox import Approval
 
@@ -24,7 +23,7 @@ def statement(approval: Approval, migration: str) -> str:
     values = (
         migration,
         approval.application,
-        approval.gate.value,
+        approval.gate,
         _DIGEST + approval.plan_digest,
         _ANY if approval.manifest_root is None else _DIGEST + approval.manifest_root,
         _moment_text(approval.not_before),
@@ -47,7 +46,7 @@ def read_statement(text: str, migration: str, by: str, at: dt.datetime) -> Appro
     try:
         approval = Approval(
             id=values["id"],
-            gate=Gate(values["gate"]),
+            gate=values["gate"],
             application=values["application"],
             plan_digest=values["plan"].removeprefix(_DIGEST),
             approved_by=by,

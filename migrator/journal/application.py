@@ -15,7 +15,7 @@ from migrator.domain.entries import Item
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt, Tally
 from migrator.errors import LocalFault
-from migrator.journal import history, items, staging, tables, target_look
+from migrator.journal import history, items, proofs, sealing, soundness, staging, tables, target_look
 from migrator.journal.chain import Value, amend, next_id, record
 from migrator.journal.copy_back import Change, CopyBack
 from migrator.journal.database import Database
@@ -23,6 +23,7 @@ from migrator.journal.folder import StateFolder
 from migrator.journal.locks import FileLock
 from migrator.journal.losses import Loss, record_loss
 from migrator.journal.manifest import Manifest
+from migrator.journal.papers import Papers, digest_of
 from migrator.journal.sequence import CHAINED, next_seq, present_seq
 from migrator.journal.view import ApplicationView
 
@@ -46,8 +47,9 @@ class ApplicationJournal:
     Every method that writes is one transaction, durable when it returns; all raise LocalFault when the disk refuses.
     """
 
-    def __init__(self, database: Database, lock: FileLock, application: str) -> None:
+    def __init__(self, database: Database, lock: FileLock, application: str, papers: Papers) -> None:
         self.application = application
+        self.papers = papers
         self._database = database
         self._lock = lock
 
@@ -62,12 +64,13 @@ class ApplicationJournal:
         except BaseException:
             lock.release()
             raise
-        journal = cls(database, lock, application)
+        journal = cls(database, lock, application, Papers(folder, application))
         try:
             with database.write() as connection:
                 staging.prepare(connection)
                 target_look.prepare(connection)
                 _begin(connection)
+                sealing.prepare(connection, sealing.key_of(connection))
         except BaseException:
             journal.close()
             raise
@@ -91,9 +94,8 @@ class ApplicationJournal:
     @property
     def temp_key(self) -> bytes:
         """32 random bytes, made once: the key to the names of our temp files."""
-        query = select(tables.application_fact.c.value).where(tables.application_fact.c.name == "temp-key")
         with self._database.read() as connection:
-            return bytes.fromhex(connection.execute(query).scalar_one())
+            return sealing.key_of(connection)
 
     def current_seq(self) -> int:
         """The newest number given out."""
@@ -200,6 +202,44 @@ class ApplicationJournal:
         """Record what is lost by falling back, before that is done: blocks of items, each with its dataset."""
         record_loss(self._database, loss, changes)
 
+    def begin_proof(self, dataset: str, moved_as: str, source_read: str) -> int:
+        """Record that the dataset is verified under this freeze; 0, and nothing, without a complete pass in it."""
+        with self._database.write() as connection:
+            freeze_seq = history.standing(connection).freeze_seq
+            return 0 if freeze_seq is None else proofs.begin(connection, dataset, freeze_seq, moved_as, source_read)
+
+    def end_proof(self, proof: int) -> None:
+        """Record that the latest scan of its dataset was complete, and found no difference."""
+        with self._database.write() as connection:
+            proofs.end(connection, proof)
+
+    def proof(self, dataset: str) -> proofs.Proof | None:
+        """The newest proof of the dataset; None when it was never verified under a freeze."""
+        with self._database.read() as connection:
+            return proofs.latest(connection, dataset)
+
+    def attest(self, name: str, content: bytes, by: str) -> str:
+        """Keep a file that attests the end of the source, and record it; its SHA-256. Once is as good as twice."""
+        digest = digest_of(content)
+        self.papers.keep(f"attestation-{digest}", content)
+        row: dict[str, Value] = {"id": digest, "name": name, "size_bytes": len(content)}
+        with self._database.write() as connection:
+            known = select(tables.attestation.c.id).where(tables.attestation.c.id == digest)
+            if connection.execute(known).first() is None:
+                row |= {"recorded_by": by, "recorded_at": tables.now()}
+                record(connection, CHAINED, tables.attestation, row)
+        return digest
+
+    def attestations(self) -> list[history.Attestation]:
+        """What was attested, the oldest first."""
+        with self._database.read() as connection:
+            return history.attestations(connection)
+
+    def faults(self) -> list[str]:
+        """What in the record is not as we wrote it, in words; empty when it is sound. Items have seals of their own."""
+        with self._database.read() as connection:
+            return soundness.faults(connection)
+
     def tally(self) -> Tally:
         """How many items of all datasets stand where."""
         with self._database.read() as connection:
@@ -250,7 +290,7 @@ def _move(connection: Connection, phase: Phase, why: str) -> None:
     before = history.standing(connection)
     freeze_seq, frozen_at = before.freeze_seq, before.frozen_at
     if phase is Phase.FROZEN:
-        freeze_seq, frozen_at = next_seq(connection), frozen_at or tables.now()
+        freeze_seq, frozen_at = next_seq(connection), frozen_at or history.freeze_begun_at(connection) or tables.now()
     elif not phase.is_at_least(Phase.FROZEN):
         freeze_seq = frozen_at = None
     row: dict[str, Value] = {"phase": phase.value, "freeze_seq": freeze_seq, "frozen_at": frozen_at, "why": why}

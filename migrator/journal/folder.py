@@ -71,12 +71,16 @@ class StateFolder:
         """Held by the run that works on the application."""
         return self._applications / f"{_file_name(application)}.lock"
 
+    def papers(self, application: str) -> Path:
+        """Papers of one application: its close-out list, and what the provider attested."""
+        return self.path / "papers" / _file_name(application)
+
     def create(self) -> None:
         """Make the folder (0700) where it is missing; LocalFault when that fails, or when others have access to it."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (self.path, self.inbox, self.refused, self.limits, self._applications, self._doors):
-                _make_private(folder)
+                make_private(folder)
         except OSError as error:
             raise LocalFault(
                 f"the state folder `{self.path}` cannot be made: {error.strerror}",
@@ -129,7 +133,8 @@ def _file_name(name: str) -> str:
     return name
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
+    """Make the folder (0700) where it is missing; LocalFault when others have access to the one that is there."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:

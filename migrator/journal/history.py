@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
+from migrator.domain.acts import FREEZE
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt
 from migrator.journal import tables
+
+# The answer of a probe, as effects record it.
+_NOT_IN_PLACE = "not in place"
 
 
 class Standing(NamedTuple):
@@ -20,12 +24,33 @@ class Standing(NamedTuple):
     frozen_at: dt.datetime | None
 
 
+class Attestation(NamedTuple):
+    """A file by which the provider attests the end of the source."""
+
+    sha256: str  # hexadecimal
+    name: str
+    size_bytes: int
+    recorded_by: str
+    recorded_at: dt.datetime
+
+
 def standing(connection: Connection) -> Standing:
     """Where the application is; `planned` when the first run was killed before it recorded anything."""
     row = connection.execute(select(tables.standing)).first()
     if row is None:
         return Standing(Phase.PLANNED, None, None)
     return Standing(Phase(row.phase), row.freeze_seq, row.frozen_at)
+
+
+def freeze_begun_at(connection: Connection) -> dt.datetime | None:
+    """When the freeze that may be in place was applied; None when its last probe said that there is none."""
+    effect = tables.effect.c
+    acts = select(effect.answer).where(effect.effect == FREEZE).order_by(effect.id.desc())
+    last = connection.execute(acts.limit(1)).first()
+    if last is None or last.answer == _NOT_IN_PLACE:
+        return None
+    applied = select(effect.intended_at).where(effect.effect == FREEZE, effect.verb == "apply")
+    return connection.execute(applied.order_by(effect.id.desc()).limit(1)).scalar()
 
 
 def attempts(connection: Connection, limit: int) -> list[Attempt]:
@@ -35,9 +60,17 @@ def attempts(connection: Connection, limit: int) -> list[Attempt]:
 
 
 def reached_at(connection: Connection, phase: Phase) -> dt.datetime | None:
-    """When a step last led to `phase`; None when none did."""
-    query = select(tables.attempt.c.ended_at).where(tables.attempt.c.phase == phase.value)
-    return connection.execute(query.order_by(tables.attempt.c.id.desc()).limit(1)).scalar()
+    """When a step last led to `phase`; None when none did. The command `verify`, made at any phase, leads nowhere."""
+    attempt = tables.attempt.c
+    leads = or_(attempt.step != "verify", attempt.phase == Phase.VERIFIED.value)
+    query = select(attempt.ended_at).where(attempt.phase == phase.value, leads)
+    return connection.execute(query.order_by(attempt.id.desc()).limit(1)).scalar()
+
+
+def attestations(connection: Connection) -> list[Attestation]:
+    """What was attested, the oldest first."""
+    query = select(tables.attestation).order_by(tables.attestation.c.recorded_at, tables.attestation.c.id)
+    return [Attestation(*row) for row in connection.execute(query)]
 
 
 def used_approvals(connection: Connection) -> frozenset[str]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from migrator.domain.phases import Gate
 from migrator.journal.folder import StateFolder, sync_directory, unreadable
 from migrator.journal.tables import moment_text
 
@@ -26,7 +25,7 @@ class Approval(NamedTuple):
     """Who said yes to what, exactly, and when that holds (times are aware)."""
 
     id: str
-    gate: Gate
+    gate: str  # a Gate, or a name that the plan adds
     application: str
     plan_digest: str
     approved_by: str
@@ -119,8 +118,15 @@ def _approval(found: Any) -> Approval:
     if wrong:
         raise ValueError(f"`{wrong[0]}` is not text")
     moments = {name: _moment(found[name]) for name in _MOMENTS if found.get(name) is not None}
-    approval = Approval(**{**found, **moments, "gate": Gate(found.get("gate") or "")})
-    required = (approval.id, approval.application, approval.plan_digest, approval.approved_by, approval.approved_at)
+    approval = Approval(**{**found, **moments})
+    required = (
+        approval.id,
+        approval.gate,
+        approval.application,
+        approval.plan_digest,
+        approval.approved_by,
+        approval.approved_at,
+    )
     if not all(required):
         raise ValueError("something that is required is empty")
     return approval

@@ -11,6 +11,7 @@ from migrator.domain.entries import Class, Entry, Item, Kind
 from migrator.domain.reports import Tally
 from migrator.journal import tables
 from migrator.journal.database import Database
+from migrator.journal.sealing import is_sealed
 
 BLOCK = 1000
 
@@ -38,9 +39,10 @@ class ToVerify(NamedTuple):
 def unverified(dataset: int, since_seq: int) -> ColumnElement[bool]:
     """Items at the target that were not verified after `since_seq`.
 
-    Also what failed there before: it may have been mended, and must not be passed over in silence.
+    Also what failed there before: it may have been mended, and must not be passed over in silence; and what was not
+    sealed as it now stands.
     """
-    is_stale = and_(_item.state == Class.VERIFIED.value, _item.verified_seq <= since_seq)
+    is_stale = and_(_item.state == Class.VERIFIED.value, or_(_item.verified_seq <= since_seq, ~is_sealed()))
     is_comparable = or_(_item.kind != Kind.FILE.value, _item.sha256.is_not(None))
     was_copied = and_(_item.target_kind == _item.kind, _item.copied_seq.is_not(None))
     had_failed = and_(_item.state == Class.FAILED.value, was_copied, is_comparable)

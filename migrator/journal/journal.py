@@ -13,7 +13,6 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from migrator.domain.entries import display
-from migrator.domain.phases import Gate
 from migrator.domain.reports import RecordedRehearsal
 from migrator.errors import LocalFault
 from migrator.journal import chain, rehearsals, tables
@@ -139,7 +138,7 @@ class Journal:
         return absorbed
 
     def approvals(
-        self, gate: Gate, application: str, plan_digest: str, now: dt.datetime, used: frozenset[str]
+        self, gate: str, application: str, plan_digest: str, now: dt.datetime, used: frozenset[str]
     ) -> list[Approval]:
         """The approvals given for exactly this that hold now and are not in `used`, the oldest first.
 
@@ -148,7 +147,7 @@ class Journal:
         query = select(tables.approval).order_by(tables.approval.c.approved_at, tables.approval.c.id)
         with self._read() as connection:
             rows = connection.execute(query.where(tables.approval.c.application == application)).mappings().all()
-        known = [Approval(**{**row, "gate": Gate(row["gate"])}) for row in rows]
+        known = [Approval(**row) for row in rows]
         if self._is_view:
             known += [found for _, found in waiting(self._folder) if isinstance(found, Approval)]
         wanted = (gate, application, plan_digest)
@@ -188,7 +187,7 @@ class Journal:
 
 
 def _row(approval: Approval) -> dict[str, chain.Value]:
-    return {**approval._asdict(), "gate": approval.gate.value}
+    return approval._asdict()
 
 
 def _take_in(connection: Connection, name: str, found: Approval | Malformed) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from migrator.domain.entries import Class, Entry
 from migrator.journal import tables
@@ -15,7 +15,9 @@ _file = tables.large_file
 _chunk = tables.chunk
 _item = tables.item.c
 
-_ADD = "INSERT OR REPLACE INTO chunk (dataset, path, number, digest) VALUES (?, ?, ?, ?)"
+_ADD = """
+    INSERT OR REPLACE INTO chunk (dataset, path, number, digest, seal) VALUES (?1, ?2, ?3, ?4, seal(?1, ?2, ?3, ?4))
+"""
 _DROP = "DELETE FROM chunk WHERE dataset = ? AND path = ? AND number = ?"
 
 
@@ -25,8 +27,9 @@ _SHARE_FILE = """
     SELECT dataset, ?, temp_name, size, mtime_ns, ctime_ns, inode FROM large_file WHERE dataset = ? AND path = ?
 """
 _SHARE_CHUNKS = """
-    INSERT INTO chunk (dataset, path, number, digest)
-    SELECT dataset, ?, number, digest FROM chunk WHERE dataset = ? AND path = ?
+    INSERT INTO chunk (dataset, path, number, digest, seal)
+    SELECT dataset, ?1, number, digest, seal(dataset, ?1, number, digest) FROM chunk
+    WHERE dataset = ?2 AND path = ?3 AND seal IS seal(dataset, path, number, digest)
 """
 
 
@@ -78,8 +81,10 @@ class LargeFiles:
                 connection.exec_driver_sql(_DROP, [(self._id, path, number) for number in numbers])
 
     def chunks(self, path: bytes) -> dict[int, bytes]:
-        """The digest of each recorded chunk, by its number; chunks that are nothing but a hole have none."""
+        """The digest of each recorded chunk, by its number; a hole has none, nor has a chunk whose seal is broken."""
+        sealed = func.seal(_chunk.c.dataset, _chunk.c.path, _chunk.c.number, _chunk.c.digest)
         query = select(_chunk.c.number, _chunk.c.digest).where(_chunk.c.dataset == self._id, _chunk.c.path == path)
+        query = query.where(_chunk.c.seal.is_not_distinct_from(sealed))
         with self._database.read() as connection:
             return {row.number: row.digest for row in connection.execute(query)}
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from migrator.domain.entries import Entry
 from migrator.journal.database import Database
 from migrator.journal.items import BLOCK, ENTRY, entry_of
+from migrator.journal.sealing import copy_seal_of
 
 # In the words of the index `item_linked`, which answers each of these at once; `other` is another name of `item`.
 _OTHER = """
@@ -40,8 +41,10 @@ _LEADERS = f"""
     SELECT item.device, item.inode, item.path, {_FACTS.format("item")} {_PENDING}
         AND {_EARLIER} IS NULL AND {_FAILED} IS NULL AND {_STANDS} IS NULL {_NEXT}
 """
+_OF_FIRST = {name: f"first.{name}" for name in ("dataset", "path", "size", "mtime_ns", "sha256", "copied_seq")}
 _FOLLOWERS = f"""
-    SELECT found.device, found.inode, found.path, {_FACTS.format("first")}, first.sha256, first.path
+    SELECT found.device, found.inode, found.path, {_FACTS.format("first")},
+        iif(first.copy_seal IS {copy_seal_of(**_OF_FIRST)}, first.sha256, NULL), first.path
     FROM (SELECT item.dataset, item.device, item.inode, item.path, {_STANDS} AS first_path {_PENDING}) found
         JOIN item AS first ON first.dataset = found.dataset AND first.path = found.first_path
     {_NEXT.replace("item.", "found.")}

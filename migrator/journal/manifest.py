@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, or_, select
 
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.domain.reports import Tally
-from migrator.journal import tables
+from migrator.journal import tables, verifications
 from migrator.journal.database import Database
 from migrator.journal.items import (
     ENTRY,
@@ -25,38 +25,36 @@ from migrator.journal.items import (
 from migrator.journal.large import LargeFiles
 from migrator.journal.linked import LinkedFiles
 from migrator.journal.scan import Scan, ScanRecord
+from migrator.journal.sealing import copy_seal_of, is_copy_sealed, is_sealed
 from migrator.journal.sequence import next_seq
 from migrator.journal.staging import parent_of
 from migrator.journal.target_look import TargetLook
+from migrator.journal.verifications import Standing
 
-__all__ = ["Copied", "Manifest", "Scan", "ScanRecord", "ToVerify"]
+__all__ = ["Copied", "Manifest", "Scan", "ScanRecord", "Standing", "ToVerify"]
 
 _item = tables.item.c
 
 # How many paths one question about paths may carry (SQLite allows 999 parameters at least).
 _QUESTION = 900
 
-_COPIED = """
+_COPIED = f"""
     INSERT INTO item (
         dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated,
-        xattrs, sha256, trust, copied_seq, target_kind, state
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'acknowledged')
+        xattrs, sha256, trust, copied_seq, target_kind, state, copy_seal
+    ) VALUES (
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, 'acknowledged',
+        {copy_seal_of(dataset="?1", path="?2", size="?4", mtime_ns="?5", sha256="?16", copied_seq="?18")}
+    )
     ON CONFLICT (dataset, path) DO UPDATE SET
         kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
         uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
         inode = excluded.inode, links = excluded.links, device = excluded.device, allocated = excluded.allocated,
         xattrs = excluded.xattrs, sha256 = excluded.sha256, trust = excluded.trust,
         copied_seq = excluded.copied_seq, target_kind = excluded.target_kind, state = excluded.state,
+        copy_seal = excluded.copy_seal,
         reason = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0, tries = 0
-"""
-
-# A digest that was recorded while copying stays; only one that is missing is filled in.
-_VERIFIED = """
-    UPDATE item SET state = 'verified', reason = NULL, verified_seq = ?, verified_by = ?, sha256 = coalesce(sha256, ?)
-    WHERE dataset = ? AND path = ? AND (
-        state IN ('acknowledged', 'verified') OR (state = 'failed' AND target_kind = kind AND copied_seq IS NOT NULL)
-    )
-"""
+"""  # noqa: S608 - put together from what stands above alone
 
 _FAILED = """
     UPDATE item SET state = 'failed', reason = ?, verified_seq = NULL, verified_by = NULL
@@ -161,14 +159,29 @@ class Manifest:
             _execute(connection, _COPIED, values)
         return seq
 
-    def verified(self, paths: Sequence[tuple[bytes, bytes | None]], by: str) -> int:
+    def verified(
+        self,
+        paths: Sequence[tuple[bytes, bytes | None]],
+        by: str,
+        stood: Mapping[bytes, Standing] | None = None,
+    ) -> int:
         """Record items, each with its digest or None, as verified; what changed since it was copied stays as it is."""
         with self._database.write() as connection:
             seq = next_seq(connection)
-            _execute(connection, _VERIFIED, [(seq, by, sha256, self._id, path) for path, sha256 in paths])
+            verifications.record(connection, self._id, seq, by, paths, stood or {})
             # The digest of the whole stands for those of the chunks from now on.
             _execute(connection, _NO_LONGER_LARGE, [(self._id, path) for path, sha256 in paths if sha256])
         return seq
+
+    def trusted(self, found: Sequence[Entry], since_seq: int, how: str) -> tuple[int, list[Entry]]:
+        """Of files as they stand at the target, those whose verification before `since_seq` still counts; its new seq.
+
+        They stand as they did when their bytes were read, and the source has not changed since they were copied. They
+        are recorded as verified now, `how` behind the means.
+        """
+        with self._database.write() as connection:
+            seq = next_seq(connection)
+            return seq, verifications.renew(connection, self._id, seq, found, since_seq, how)
 
     def failed(self, rows: Sequence[tuple[bytes, str]]) -> int:
         """Record items that could not be copied or verified, each with the reason."""
@@ -255,7 +268,8 @@ class Manifest:
     def replaced(self) -> Iterator[list[Entry]]:
         """What stands at the target as another kind than the source has now: with the old kind, the deepest first."""
         changed = self._few(tables.IS_REPLACED, *ENTRY_AT_TARGET)
-        wanted = changed.where(_item.is_gone == 0, _item.state != Class.EXCLUDED.value)
+        left_out = [Class.EXCLUDED.value, Class.WAIVED.value]
+        wanted = changed.where(_item.is_gone == 0, _item.state.not_in(left_out))
         return blocks_backwards(self._database, wanted)
 
     def at_target(self) -> Iterator[list[Entry]]:
@@ -271,7 +285,8 @@ class Manifest:
 
     def to_verify(self, since_seq: int, kinds: Collection[Kind] = tuple(Kind)) -> Iterator[list[ToVerify]]:
         """What is at the target and was not verified after `since_seq`, in blocks, by path; see `unverified`."""
-        wanted = select(*ENTRY, _item.sha256, _item.copied_seq).where(unverified(self._id, since_seq))
+        digest = case((is_copy_sealed(), _item.sha256))
+        wanted = select(*ENTRY, digest, _item.copied_seq).where(unverified(self._id, since_seq))
         if len(kinds) < len(Kind):
             wanted = wanted.where(_item.kind.in_([kind.value for kind in kinds]))
         return blocks(self._database, wanted, lambda row: ToVerify(entry_of(row), row[-2], row[-1]))
@@ -299,8 +314,10 @@ class Manifest:
             _item.state == Class.VERIFIED.value,
             _item.verified_seq > freeze_seq,
             _item.verified_seq > func.coalesce(_item.copied_seq, 0),
+            is_sealed(),
         )
         why = case(
+            (and_(_item.state == Class.VERIFIED.value, ~is_sealed()), "its record is not what was written when it was"),
             (_item.state == Class.VERIFIED.value, "verified before the freeze, not since"),
             (_item.state == Class.ACKNOWLEDGED.value, "copied, not verified since"),
             else_=_item.state + ": " + func.coalesce(_item.reason, "no reason recorded"),

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from migrator.domain.entries import Entry, Kind, Listed, Unchanged, Unreadable
+from migrator.domain.entries import Class, Entry, Kind, Listed, Unchanged, Unreadable
 from migrator.journal import tables
 from migrator.journal.chain import Value, amend, next_id, record
 from migrator.journal.database import Database
@@ -105,13 +105,20 @@ class Scan:
 
     def exclude(self, rows: Sequence[tuple[Entry, str]]) -> None:
         """Take in entries that are not to be moved, each with the reason; a guard leaves them out of the comparison."""
+        self._leave_out(rows, Class.EXCLUDED)
+
+    def waive(self, rows: Sequence[tuple[Entry, str]]) -> None:
+        """Take in entries that may stay behind by name, each with the reason; a guard leaves them out as well."""
+        self._leave_out(rows, Class.WAIVED)
+
+    def _leave_out(self, rows: Sequence[tuple[Entry, str]], state: Class) -> None:
         if not rows:
             return
         with self._database.write() as connection:
             stage = self._stage(connection)
             stage.fill(rows)
             if self._purpose == "pass":
-                stage.set_apart()
+                stage.set_apart(state)
                 stage.forget_folders([entry for entry, _ in rows])
         self._count([entry for entry, _ in rows])
 

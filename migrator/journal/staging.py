@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from migrator.domain.entries import Entry, Unchanged, is_linked
+from migrator.domain.entries import Class, Entry, Unchanged, is_linked
 from migrator.journal.items import facts_of
 
 # `compared` is the one place that says what makes an entry differ. What a lane cannot see (None) does not count.
@@ -66,7 +66,7 @@ _SEE = "INSERT OR IGNORE INTO temp.seen (scan, path) SELECT ?, path FROM temp.bl
 
 _TO_CARRY = """
     SELECT place FROM temp.compared
-    WHERE is_new OR is_changed OR is_gone OR state IN ('pending', 'failed', 'vanished', 'excluded')
+    WHERE is_new OR is_changed OR is_gone OR state IN ('pending', 'failed', 'vanished', 'excluded', 'waived')
     ORDER BY place
 """
 
@@ -87,7 +87,7 @@ _TAKE_IN = """
         dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated,
         xattrs, 'pending', 'not copied yet'
     FROM temp.compared
-    WHERE is_new OR is_changed OR is_gone OR state IN ('failed', 'vanished', 'excluded')
+    WHERE is_new OR is_changed OR is_gone OR state IN ('failed', 'vanished', 'excluded', 'waived')
     ON CONFLICT (dataset, path) DO UPDATE SET
         kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
         uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
@@ -108,14 +108,14 @@ _SET_APART = """
     )
     SELECT
         dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated, xattrs,
-        'excluded', reason
+        :state, reason
     FROM temp.compared
-    WHERE is_new OR is_changed OR is_gone OR state <> 'excluded' OR known_reason IS NOT reason
+    WHERE is_new OR is_changed OR is_gone OR state <> :state OR known_reason IS NOT reason
     ON CONFLICT (dataset, path) DO UPDATE SET
         kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, mode = excluded.mode,
         uid = excluded.uid, gid = excluded.gid, link = excluded.link, ctime_ns = excluded.ctime_ns,
         inode = excluded.inode, links = excluded.links, device = excluded.device, allocated = excluded.allocated,
-        xattrs = excluded.xattrs, state = 'excluded', reason = excluded.reason, sha256 = NULL,
+        xattrs = excluded.xattrs, state = :state, reason = excluded.reason, sha256 = NULL,
         trust = NULL, verified_seq = NULL, verified_by = NULL, is_gone = 0
 """
 
@@ -131,9 +131,10 @@ _FAIL = """
 
 _FIND_DIFFERENCES = """
     INSERT OR REPLACE INTO temp.difference (scan, path, size, what)
-    SELECT ?, path, size, CASE WHEN is_new OR is_gone OR state IN ('vanished', 'excluded') THEN 'new' ELSE 'changed' END
+    SELECT ?, path, size, CASE WHEN is_new OR is_gone OR state IN ('vanished', 'excluded', 'waived') THEN 'new'
+        ELSE 'changed' END
     FROM temp.compared
-    WHERE is_new OR is_changed OR is_gone OR state IN ('vanished', 'excluded')
+    WHERE is_new OR is_changed OR is_gone OR state IN ('vanished', 'excluded', 'waived')
 """
 
 # Rows that the scan came across neither by name nor as part of a folder that is unchanged.
@@ -148,7 +149,7 @@ _FIND_UNSEEN = """
 _FIND_MISSING = """
     INSERT OR IGNORE INTO temp.difference (scan, path, what)
     SELECT ?, path, 'gone' FROM temp.unseen JOIN item USING (path)
-    WHERE dataset = ? AND is_gone = 0 AND state NOT IN ('excluded', 'vanished')
+    WHERE dataset = ? AND is_gone = 0 AND state NOT IN ('excluded', 'vanished', 'waived')
 """
 
 # What a pass would carry: what differs, and what is the same as before and was not carried then.
@@ -265,9 +266,9 @@ class Stage:
             self._connection.exec_driver_sql(_TAKE_IN)
         return places
 
-    def set_apart(self) -> None:
-        """Record the block as excluded."""
-        self._connection.exec_driver_sql(_SET_APART)
+    def set_apart(self, state: Class) -> None:
+        """Record the block as left out: excluded or waived."""
+        self._connection.exec_driver_sql(_SET_APART, {"state": state.value})
 
     def fail(self, rows: Sequence[tuple[bytes, str]]) -> None:
         """Record places whose content is unknown as failed, and as seen."""

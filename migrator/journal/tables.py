@@ -249,6 +249,10 @@ item = Table(
     Column("is_gone", Integer, nullable=False, server_default="0"),  # at the target, and no longer at the source
     Column("tries", Integer, nullable=False, server_default="0"),  # how often it was hot
     Column("fingerprint", LargeBinary),  # of a folder, when all that is in it was last taken in
+    Column("copy_seal", LargeBinary),  # of the digest, and of the copy it is of
+    Column("seal", LargeBinary),  # of what was verified; None: it never was
+    Column("target_ctime_ns", Integer),  # of the file at the target when its bytes were read again, where that is seen
+    Column("target_inode", Integer),
     sqlite_with_rowid=False,
 )
 # Few items are either; the indexes hold only those. Queries must say it in the same words to be answered by them.
@@ -280,6 +284,7 @@ chunk = Table(
     Column("path", LargeBinary, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("digest", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
     ForeignKeyConstraint(["dataset", "path"], ["large_file.dataset", "large_file.path"], ondelete="CASCADE"),
     sqlite_with_rowid=False,
 )
@@ -313,4 +318,28 @@ lost_item = Table(
     Column("link", LargeBinary),
     sqlite_with_rowid=False,
 )
-APPLICATION_RECORDS = (standing, attempt, used_approval, effect, scan, loss)
+# A verification under freeze, and the scans before and after it.
+proof = Table(
+    "proof",
+    _of_application,
+    Column("id", Integer, primary_key=True),
+    Column("dataset", Text, nullable=False),
+    Column("freeze_seq", Integer, nullable=False),
+    Column("moved_as", Text, nullable=False),
+    Column("scan_before", Integer, ForeignKey("scan.id"), nullable=False),
+    Column("verified_at", Moment, nullable=False),
+    Column("source_read", Text, nullable=False),
+    Column("scan_after", Integer, ForeignKey("scan.id")),
+    Column("proven_at", Moment),
+)
+# What the provider has attested about the end of the source; the file lies in the state folder.
+attestation = Table(
+    "attestation",
+    _of_application,
+    Column("id", Text, primary_key=True),  # its SHA-256
+    Column("name", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("recorded_by", Text, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+)
+APPLICATION_RECORDS = (standing, attempt, used_approval, effect, scan, loss, proof, attestation)

@@ -47,6 +47,12 @@ class ApplicationView:
         """Since when writes at the source are stopped; None when they are not."""
         return self._standing().frozen_at
 
+    @property
+    def freeze_begun_at(self) -> dt.datetime | None:
+        """When the freeze that may be in place was applied, confirmed or not; None when there is none."""
+        with self._database.read() as connection:
+            return history.freeze_begun_at(connection)
+
     def attempts(self, limit: int = 20) -> list[Attempt]:
         """The latest attempts, the newest first."""
         with self._database.read() as connection:

@@ -56,7 +56,7 @@ class Crossing:
     @property
     def _basis(self) -> bytes:
         """What decides, beside the source itself, what becomes of an entry: under other rules all are looked at."""
-        rules = json.dumps([self.dataset.exclude, self.dataset.symlinks])
+        rules = json.dumps([self.dataset.exclude, self.dataset.symlinks, self.filter.waived])
         return hashlib.sha256(rules.encode()).digest()
 
     def tell_moved(self, size_bytes: int) -> None:

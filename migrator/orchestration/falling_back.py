@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.domain.phases import Gate, Phase
+from migrator.domain.phases import Phase
 from migrator.errors import ChecksFailed, Refused
 from migrator.orchestration.itinerary import (
     FALL_BACK,
@@ -55,7 +55,7 @@ def row_to_stay(scene: Scene) -> Row | None:
     return row if row is not None and was_target_frozen(scene) else None
 
 
-def not_approved(scene: Scene, sentence: str, gate: Gate | None) -> Refused:
+def not_approved(scene: Scene, sentence: str, gate: str | None) -> Refused:
     """The refusal at a closed gate, with what changed at the target."""
     told = changes_told(scene.journal)
     changes = "" if told is None else f"; changed at the target since the switch: {counts_in_words(told)}"

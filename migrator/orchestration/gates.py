@@ -29,6 +29,7 @@ class Demand:
     signers: tuple[Path, ...]  # files of allowed signers; empty: a name will do
     people: int  # different ones
     is_exact: bool  # whether it must be bound to what exactly was copied
+    waived: int = 0  # places that may stay behind: then `--yes` says too little
 
     @property
     def words(self) -> str:
@@ -40,6 +41,8 @@ class Demand:
             parts.append("signed by an approver of the owner")
         if self.is_exact:
             parts.append("for exactly what it is about")
+        if self.waived:
+            parts.append(f"with {self.waived} waived by name")
         return f" ({', '.join(parts)})" if parts else ""
 
 
@@ -49,7 +52,7 @@ class Question:
 
     plan: Plan
     application: Application
-    gate: Gate
+    gate: str
     used: frozenset[str]  # approvals that have opened a gate already
     root: Callable[[], str]  # the digest of what an exact approval is about, asked only where it counts
 
@@ -66,7 +69,7 @@ class Gates:
     plan: Plan
     journal: Journal
     operator: str
-    granted: frozenset[Gate] = frozenset()
+    granted: frozenset[str] = frozenset()
 
     def opened_by(self, question: Question) -> tuple[str, ...] | None:
         """The ids of the approvals that open the gate now; None when it is closed."""
@@ -80,8 +83,8 @@ class Gates:
         return found
 
     def _may_say_yes(self, question: Question) -> bool:
-        """`--yes` is the operator's own word: never a signature, and never a second one by the same person."""
-        if question.demand.signers:
+        """`--yes` is the operator's own word: no signature, no waiver, no second one by the same person."""
+        if question.demand.signers or question.demand.waived:
             return False
         return self.operator not in {name for _, name in _valid(question, self.journal)}
 
@@ -92,22 +95,23 @@ class _Memory(Protocol):
     def marked(self, name: str) -> str | None: ...
 
 
-def bound_to(gate: Gate, memory: _Memory) -> str:
+def bound_to(gate: str, memory: _Memory) -> str:
     """The digest that an exact approval of `gate` is about now: of what would be lost, or of what was copied."""
-    if gate is Gate.ACCEPT_LOSS:
+    if gate == Gate.ACCEPT_LOSS:
         told = changes_told(memory)
         return "nothing was listed yet" if told is None else told.digest
     return manifest_root(memory.items())
 
 
-def demand_of(plan: Plan, application: Application, gate: Gate) -> Demand:
+def demand_of(plan: Plan, application: Application, gate: str) -> Demand:
     """What it takes to open `gate` of `application`, by the plan."""
     if gate not in GUARDED:
         return Demand((), 1, is_exact=False)
     owner = next((each for each in plan.owners if each.key == application.owner), None)
     signers = owner.approvers if owner is not None else ()
-    is_exact = gate is Gate.ACCEPT_LOSS or application.approval == "exact"
-    return Demand(signers, 2 if application.two_person else 1, is_exact)
+    is_exact = gate == Gate.ACCEPT_LOSS or application.approval == "exact"
+    waived = len(application.waivers) if gate == Gate.SWITCH_OVER else 0
+    return Demand(signers, 2 if application.two_person else 1, is_exact, waived)
 
 
 def opened_by(question: Question, journal: Journal) -> tuple[str, ...] | None:
@@ -122,7 +126,7 @@ def opened_by(question: Question, journal: Journal) -> tuple[str, ...] | None:
 
 def new_approval(
     plan: Plan,
-    gate: Gate,
+    gate: str,
     application: Application,
     by: str,
     times: tuple[dt.datetime | None, dt.datetime | None] = (None, None),

@@ -5,14 +5,15 @@ These tables are the whole truth about phases: nothing else moves one (docs/how-
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application
-from migrator.errors import Refused
 from migrator.steps.accept import accept
 from migrator.steps.catch_up import catch_up, catch_up_until_small
+from migrator.steps.decommission import decommission
 from migrator.steps.fall_back import fall_back, fall_back_at_a_loss
 from migrator.steps.final_sync import final_sync
 from migrator.steps.freeze import freeze, thaw, thaw_target
@@ -34,16 +35,8 @@ class Row:
     act: Callable[[Scene], None]
     end: Phase
     gate: Gate | None = None
-    back: Phase | None = None  # where SourceMoved leads
+    back: Phase | None = None  # where SourceMoved and Unproven lead
     writes: bool = False  # whether it writes below the target roots, so that their locks are needed
-
-
-def decommission(scene: Scene) -> None:
-    """Retiring the source is not carried out yet."""
-    raise Refused(
-        f"`{scene.application.name}`: `decommission` is not carried out yet",
-        hint="retire the source by hand; the record of what was moved is in `migrator export`",
-    )
 
 
 FORWARD: tuple[Row, ...] = (
@@ -112,17 +105,31 @@ def row_from(rows: tuple[Row, ...], phase: Phase) -> Row | None:
     return next((row for row in rows if row.start is phase), None)
 
 
-def has_gate(application: Application, gate: Gate) -> bool:
+def has_gate(application: Application, gate: str) -> bool:
     """Whether `application` ever comes to `gate`."""
     return gate in (Gate.ROLL_BACK, Gate.FALL_BACK, Gate.ACCEPT_LOSS) or any(
-        gate_of(row, application) is gate for row in FORWARD
+        gate in gates_of(row, application) for row in FORWARD
     )
 
 
+def soaking(application: Application, since: dt.datetime | None) -> str | None:
+    """How long an application that was switched over at `since` still soaks, for people; None when that is over."""
+    now = dt.datetime.now(dt.UTC)
+    ends_at = (since or now) + application.soak
+    return None if ends_at <= now else f"soaks until {ends_at:%Y-%m-%d %H:%M} UTC"
+
+
+def gates_of(row: Row, application: Application) -> tuple[str, ...]:
+    """Every gate that stands before `row`, in the order in which they open: those that the plan adds come first."""
+    own = gate_of(row, application)
+    added = application.gates if row.gate is Gate.SWITCH_OVER else ()
+    return (*added, own) if own is not None else added
+
+
 def gate_of(row: Row, application: Application) -> Gate | None:
-    """The gate that stands before `row` for this application: a freeze without hook and no switch need no yes."""
+    """The gate before `row`: none for a freeze without hook, nor where nothing is switched or waived."""
     if row.gate is Gate.FREEZE and application.freeze is None:
         return None
-    if row.gate is Gate.SWITCH_OVER and not application.switches:
+    if row.gate is Gate.SWITCH_OVER and not application.switches and not application.waivers:
         return None
     return row.gate

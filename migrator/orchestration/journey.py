@@ -12,7 +12,7 @@ from functools import partial
 from migrator.domain.entries import Class
 from migrator.domain.events import GateWaiting, Note, StepEnded, StepStarted
 from migrator.domain.phases import Gate, Phase
-from migrator.errors import ChecksFailed, Refused, SourceMoved, exit_code_of
+from migrator.errors import ChecksFailed, LocalFault, Refused, SourceMoved, Unproven, exit_code_of
 from migrator.orchestration.falling_back import gone_back, is_beyond, not_approved, row_back, row_to_look, row_to_stay
 from migrator.orchestration.gates import Gates, Question, bound_to
 from migrator.orchestration.itinerary import (
@@ -21,8 +21,9 @@ from migrator.orchestration.itinerary import (
     CATCH_UP_UNTIL_SMALL,
     CHECK_AFTER,
     Row,
-    gate_of,
+    gates_of,
     next_row,
+    soaking,
     way_back,
 )
 from migrator.orchestration.window import Watch
@@ -37,7 +38,7 @@ class Halt:
     """Why an application stops although nothing is wrong."""
 
     sentence: str
-    gate: Gate | None = None
+    gate: str | None = None
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Journey:
 
         Raises Refused when `until` was asked for and something holds the application before it.
         """
+        self._refuse_a_record_that_is_not_ours()
         self._stay_at_the_target()
         self._copy_again_what_failed()
         self._catch_up_if_that_is_all()
@@ -113,10 +115,23 @@ class Journey:
             self._attempt(CHECK_AFTER)
         return self.advance()
 
+    def decommission(self) -> Halt | None:
+        """Retire the source. Refused before the application is accepted, and while anything is left there."""
+        if not self._phase.is_at_least(Phase.ACCEPTED):
+            raise Refused(
+                f"`{self.scene.application.name}` is `{self._phase}`: only what is accepted can be decommissioned",
+                hint=f"see where it stands: `migrator status {self.scene.plan.path}`",
+            )
+        return self.advance()
+
     def verify(self, *, both_sides: bool) -> None:
         """Read again and compare, without moving the phase; raises Incomplete with what differs."""
         if self._phase.is_at_least(Phase.CHECKED):
             self._attempt(Row(self._phase, "verify", partial(verify_now, both_sides=both_sides), self._phase))
+
+    def is_at_least(self, phase: Phase) -> bool:
+        """Whether the application has reached `phase`."""
+        return self._phase.is_at_least(phase)
 
     @property
     def _phase(self) -> Phase:
@@ -135,6 +150,16 @@ class Journey:
 
     def _is_there(self) -> bool:
         return self.until is not None and self._phase is not Phase.SWITCHING and self._phase.is_at_least(self.until)
+
+    def _refuse_a_record_that_is_not_ours(self) -> None:
+        """Everything below is decided by what the journal says: LocalFault where somebody else has written in it."""
+        faults = [*self.gates.journal.check_chain(), *self.scene.journal.faults()]
+        if faults:
+            raise LocalFault(
+                f"the state of `{self.scene.application.name}` was changed by hand: {'; '.join(faults[:3])}",
+                hint="keep a copy of it and find out who; `--state` with a new folder and `--adopt` verify all anew",
+                details=tuple(faults),
+            )
 
     def _copy_again_what_failed(self) -> None:
         if self._phase not in AGAIN:
@@ -192,15 +217,32 @@ class Journey:
         return self._closed(row)
 
     def _closed(self, row: Row) -> Halt | None:
-        gate = gate_of(row, self.scene.application)
-        if row.start is Phase.SWITCHING and gate is Gate.SWITCH_OVER:
+        if row.start is Phase.SWITCHING and row.gate is Gate.SWITCH_OVER:
             return None  # it was open when the switch began; users may be half-way
-        if gate is None or self.gates.opened_by(self._question(gate)) is not None:
-            return None
-        demand = self._question(gate).demand
-        return Halt(f"waits for the approval of gate `{gate}`{demand.words}", gate)
+        for gate in gates_of(row, self.scene.application):
+            if self.gates.opened_by(self._question(gate)) is None:
+                demand = self._question(gate).demand
+                return Halt(f"waits for the approval of gate `{gate}`{demand.words}", gate)
+        return None
 
-    def _question(self, gate: Gate) -> Question:
+    def _approvals(self, row: Row) -> tuple[str, ...]:
+        """The approvals that open the gates before `row`; Refused when one has run out since it was asked for.
+
+        Where a switch has begun, and on a way back, it is gone on with all the same.
+        """
+        is_entered = row.start is Phase.SWITCHING or not row.end.is_at_least(row.start)
+        approvals: list[str] = []
+        for gate in gates_of(row, self.scene.application):
+            opened = self.gates.opened_by(self._question(gate))
+            if opened is None and not is_entered:
+                raise Refused(
+                    f"`{self.scene.application.name}`: the approval of gate `{gate}` has just run out",
+                    hint=f"approve it anew with `migrator approve {self.scene.plan.path} {gate}`",
+                )
+            approvals += opened or ()
+        return tuple(approvals)
+
+    def _question(self, gate: str) -> Question:
         journal = self.scene.journal
         return Question(
             self.scene.plan,
@@ -211,11 +253,8 @@ class Journey:
         )
 
     def _soak_left(self) -> Halt | None:
-        since = self.scene.journal.reached_at(Phase.SWITCHED_OVER)
-        ends_at = (since or dt.datetime.now(dt.UTC)) + self.scene.application.soak
-        if ends_at <= dt.datetime.now(dt.UTC):
-            return None
-        return Halt(f"soaks until {ends_at:%Y-%m-%d %H:%M} UTC")
+        sentence = soaking(self.scene.application, self.scene.journal.reached_at(Phase.SWITCHED_OVER))
+        return None if sentence is None else Halt(sentence)
 
     def _stop_at(self, halt: Halt) -> Halt:
         name = self.scene.application.name
@@ -263,8 +302,9 @@ class Journey:
     def _attempt(self, row: Row) -> None:
         """One recorded try: the journal knows of it before it begins, and of its phase the moment it is done."""
         journal, name, began = self.scene.journal, self.scene.application.name, time.monotonic()
-        gate = gate_of(row, self.scene.application)
-        approvals = (self.gates.opened_by(self._question(gate)) or ()) if gate else ()
+        if row.end.is_at_least(row.start):  # the way back is open whatever became of the record
+            self._refuse_a_record_that_is_not_ours()
+        approvals = self._approvals(row)
         if row.writes:
             self.scene.hold_targets()
         attempt = journal.begin_attempt(self.run_id, row.step)
@@ -276,7 +316,7 @@ class Journey:
         except BaseException as failure:
             error = failure
             journal.fail_attempt(attempt, str(failure) or type(failure).__name__, exit_code_of(failure))
-            if isinstance(failure, SourceMoved) and row.back is not None:
+            if isinstance(failure, SourceMoved | Unproven) and row.back is not None:
                 journal.move(row.back, str(failure))
             raise
         finally:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 
 from migrator.domain.phases import Phase
-from migrator.domain.plan import Application, Dataset, Plan
+from migrator.domain.plan import Application, Plan
 from migrator.errors import PlanChanged
 from migrator.journal.application import ApplicationJournal
+from migrator.steps.essence import SCOPE, essences
 
 _RECORDED = "planned as"
 
 
 def would_start_again(journal: ApplicationJournal, plan: Plan, application: Application) -> bool:
-    """Whether `go_by` would send the application back to `planned`; raises what it would raise."""
+    """Whether `go_by` would send the application back to `planned`; raises what it would raise.
+
+    Before a freeze the next pass sees to a change of what is excluded; under it, what counts has been settled.
+    """
     recorded = journal.marked(_RECORDED)
     if recorded is None:
         return False
-    changed = changed_datasets(json.loads(recorded), _essences(plan, application))
-    if changed and journal.phase.is_at_least(Phase.FROZEN):
+    before, now = json.loads(recorded), essences(plan, application)
+    changed = changed_datasets(before, now)
+    is_settled = journal.phase.is_at_least(Phase.FROZEN)
+    if is_settled and (changed := changed or rescoped_datasets(before, now)):
         raise PlanChanged(
             f"`{application.name}` is `{journal.phase}`, but its dataset `{changed[0]}` changed in the plan",
             hint=f"roll it back first: `migrator roll-back {plan.path} --application {application.name}`",
@@ -31,11 +37,11 @@ def go_by(journal: ApplicationJournal, plan: Plan, application: Application) -> 
 
     Raises PlanChanged when the application is too far along for that.
     """
-    now = _essences(plan, application)
+    now = essences(plan, application)
     recorded = journal.marked(_RECORDED)
     before: dict[str, dict[str, str]] = json.loads(recorded) if recorded is not None else {}
     changed = changed_datasets(before, now) if recorded is not None else []
-    if recorded is not None and not changed:
+    if recorded is not None and not changed and not rescoped_datasets(before, now):
         return
     starts_again = would_start_again(journal, plan, application)
     for name in (name for name in changed if name in before):
@@ -50,18 +56,15 @@ def go_by(journal: ApplicationJournal, plan: Plan, application: Application) -> 
 
 def changed_datasets(before: dict[str, dict[str, str]], now: dict[str, dict[str, str]]) -> list[str]:
     """The datasets that are new, gone, or go another way."""
-    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return sorted(name for name in {*before, *now} if _way(before.get(name)) != _way(now.get(name)))
 
 
-def _essences(plan: Plan, application: Application) -> dict[str, dict[str, str]]:
-    return {dataset.name: _essence(plan, dataset) for dataset in application.datasets}
+def rescoped_datasets(before: dict[str, dict[str, str]], now: dict[str, dict[str, str]]) -> list[str]:
+    """The datasets of which something else is excluded than before."""
+    both = before.keys() & now.keys()
+    # What an earlier version recorded says nothing of it.
+    return sorted(name for name in both if before[name].get(SCOPE, now[name][SCOPE]) != now[name][SCOPE])
 
 
-def _essence(plan: Plan, dataset: Dataset) -> dict[str, str]:
-    """What makes a copy of yesterday a copy of today."""
-    return {
-        "source": f"{plan.endpoint(dataset.source.endpoint).whereabouts}:{dataset.source.path!r}",
-        "target": f"{plan.endpoint(dataset.target.endpoint).whereabouts}:{dataset.target.path!r}",
-        "keep": ",".join(sorted(dataset.keep)) if dataset.keep is not None else "default",
-        "symlinks": dataset.symlinks,
-    }
+def _way(essence: dict[str, str] | None) -> dict[str, str] | None:
+    return None if essence is None else {key: value for key, value in essence.items() if key != SCOPE}

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 
-from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
+from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, RecordedRehearsal, Tally, WaveReport, WaveTimes
 from migrator.domain.versions import versions
@@ -15,7 +15,7 @@ from migrator.errors import EndpointUnavailable, MigratorError, exit_code_of, mo
 from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
 from migrator.orchestration.gates import Question, bound_to, demand_of, opened_by
-from migrator.orchestration.itinerary import gate_of, next_row
+from migrator.orchestration.itinerary import gates_of, next_row, soaking
 from migrator.orchestration.times import closed_until, limit_at, times_of
 from migrator.orchestration.wave import Outcome
 from migrator.planning.rehearsed import report_of, why_expired
@@ -32,11 +32,8 @@ def report_on(
     """Where one application stands, from the journal alone."""
     now, wave = dt.datetime.now(dt.UTC), plan.wave_of(application.name)
     phase = view.phase if view is not None else Phase.PLANNED
-    gate = closed_gate(plan, application, view, journal)
-    frozen_at = view.frozen_at if view is not None else None
-    frozen_for = None
-    if frozen_at is not None and phase.is_at_least(Phase.FROZEN) and not phase.is_at_least(Phase.ACCEPTED):
-        frozen_for = (now - frozen_at).total_seconds()
+    soak = soaking(application, view.reached_at(phase)) if view is not None and phase is Phase.SWITCHED_OVER else None
+    gate = closed_gate(plan, application, view, journal) if soak is None else None
     attempts = view.attempts(1) if view is not None else []
     rehearsal = journal.last_rehearsal(application.name) if journal is not None else None
     return ApplicationReport(
@@ -44,9 +41,9 @@ def report_on(
         wave=wave.name,
         owner=application.owner,
         phase=phase,
-        waits_for=_what_it_waits_for(plan, application, gate, view, now),
+        waits_for=soak or _what_it_waits_for(plan, application, gate, view, now),
         gate=gate,
-        frozen_for_seconds=frozen_for,
+        frozen_for_seconds=None if view is None else _frozen_for_seconds(view, phase),
         last_attempt=attempts[0] if attempts else None,
         tally=view.tally() if view is not None else Tally(),
         checks=recorded_checks(view) if view is not None else (),
@@ -56,7 +53,7 @@ def report_on(
 
 
 def _what_it_waits_for(
-    plan: Plan, application: Application, gate: Gate | None, view: ApplicationView | None, now: dt.datetime
+    plan: Plan, application: Application, gate: str | None, view: ApplicationView | None, now: dt.datetime
 ) -> str | None:
     phase = view.phase if view is not None else Phase.PLANNED
     if view is not None and phase is Phase.SWITCHING and is_going_back(view):
@@ -72,17 +69,28 @@ def known_of(plan: Plan, view: ApplicationView | None, rehearsal: RecordedRehear
     return measures([] if view is None else view.attempts(HISTORY), rehearsal if holds else None)
 
 
+def _frozen_for_seconds(view: ApplicationView, phase: Phase) -> float | None:
+    """How long people have waited; before `frozen` it is a freeze of which nobody knows that it is not in place."""
+    if phase.is_at_least(Phase.ACCEPTED):
+        return None
+    frozen_at = view.frozen_at if phase.is_at_least(Phase.FROZEN) else view.freeze_begun_at
+    return None if frozen_at is None else (dt.datetime.now(dt.UTC) - frozen_at).total_seconds()
+
+
 def closed_gate(
     plan: Plan, application: Application, view: ApplicationView | None, journal: Journal | None
-) -> Gate | None:
-    """The gate right before which the application stands, when nobody has approved it yet."""
+) -> str | None:
+    """The gate right before which the application stands, when nobody has approved it yet; of several the first."""
     phase = view.phase if view is not None else Phase.PLANNED
     row = next_row(phase)
-    gate = gate_of(row, application) if row is not None else None
-    if gate is None or journal is None or view is None or phase is Phase.SWITCHING:
+    if row is None or journal is None or view is None or phase is Phase.SWITCHING:
         return None
-    question = Question(plan, application, gate, view.used_approvals(), lambda: bound_to(gate, view))
-    return gate if opened_by(question, journal) is None else None
+
+    def is_open(gate: str) -> bool:
+        question = Question(plan, application, gate, view.used_approvals(), lambda: bound_to(gate, view))
+        return opened_by(question, journal) is not None
+
+    return next((gate for gate in gates_of(row, application) if not is_open(gate)), None)
 
 
 def with_outcome(report: ApplicationReport, outcome: Outcome) -> ApplicationReport:
@@ -133,7 +141,7 @@ def _next(plan: Plan, command: str, reports: tuple[ApplicationReport, ...]) -> s
             return f"migrator verify {path}{wave}"
         if report.gate is None or (report.error is not None and command in ("run", "verify")):
             return f"migrator run {path}{wave}"
-        if report.gate in COVERED_BY_YES:
-            return f"migrator approve {path} {report.gate}{wave}"
-        return f"migrator accept {path}{wave}"
+        if report.gate == Gate.ACCEPT:
+            return f"migrator accept {path}{wave}"
+        return f"migrator approve {path} {report.gate}{wave}"
     return None

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from migrator.domain.entries import undisplay
 from migrator.domain.plan import (
     Application,
     Bandwidth,
@@ -23,6 +24,7 @@ from migrator.domain.plan import (
     Switch,
     SymlinkSwitch,
     Triple,
+    Waiver,
     Wave,
 )
 from migrator.planfile.building_acts import check, dns_switch, haproxy_switch, http_switch, own_switch
@@ -94,6 +96,7 @@ class _Builder:
             on_failure=shape.on_failure,
             gates=tuple(shape.gates),
             fall_back=_fall_back(shape.fall_back),
+            waivers=tuple(Waiver(each.dataset, undisplay(each.path), each.reason) for each in shape.waive),
         )
 
     def _dataset(self, shape: DatasetShape) -> Dataset:

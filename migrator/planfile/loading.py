@@ -22,6 +22,7 @@ from migrator.planfile.place_rules import effect_rules, location_rules, overlap_
 from migrator.planfile.reading import read_text
 from migrator.planfile.remarks import MOST_COMPLAINTS, Remark, invalid
 from migrator.planfile.shapes import PlanShape
+from migrator.planfile.waiver_shape import waiver_rules
 from migrator.planfile.wording import shape_remarks
 
 _RULES = (
@@ -33,6 +34,7 @@ _RULES = (
     fall_back_rules,
     dns_rules,
     own_switch_rules,
+    waiver_rules,
 )
 
 

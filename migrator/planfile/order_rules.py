@@ -75,9 +75,13 @@ def _article(noun: str) -> str:
 
 
 def _gates(application: At) -> Iterator[Problem]:
+    named: set[str] = set()
     for gate in application.key("gates").items():
         if gate.text() in set(Gate):
             yield Problem(gate.loc, f"the gate {quoted(gate.text())} is always there", "name only gates to be added")
+        elif gate.text() in named:
+            yield Problem(gate.loc, f"the gate {quoted(gate.text())} stands twice", "name each gate once")
+        named.add(gate.text())
 
 
 def _unknown(kind: str, things: dict[str, At]) -> Iterator[Problem]:

@@ -30,6 +30,7 @@ from migrator.planfile.fields import (
     wrong,
 )
 from migrator.planfile.mapping import Mapping, Short
+from migrator.planfile.waiver_shape import WaiverShape
 
 KeepWord = Literal["mode", "times", "owner", "hardlinks", "xattrs", "acls", "holes", "setid"]
 Keep = Annotated[list[KeepWord], AfterValidator(in_order)]
@@ -172,6 +173,11 @@ class ApplicationShape(Mapping):
         default="hold", description="What failed checks after the switch lead to: wait for people, or go back."
     )
     gates: list[Name] = Field(default=[], description="Gates added before switch-over; none can be removed.")
+    waive: list[WaiverShape] = Field(
+        default=[],
+        description="Items that may stay behind unverified, each by name and for a reason; the switch-over then needs "
+        "an approval by `migrator approve`.",
+    )
     fall_back: FallBackShape = Field(default=FallBackShape(), description="What falling back may do.")
 
 

@@ -24,6 +24,19 @@ def pass_along(
     scene: Scene, crossings: Iterable[Crossing], carry: Callable[[Course], ScanRecord], under_way: str
 ) -> list[Tallies]:
     """The same for crossings of one direction; `under_way` names the journal's mark for it."""
+    tallies = _passes(scene, crossings, carry, under_way)
+    refuse_failures(tallies)
+    return tallies
+
+
+def passes_over(scene: Scene, carry: Callable[[Course], ScanRecord]) -> list[Tallies]:
+    """One pass over each dataset; what each has done, failures included."""
+    return _passes(scene, scene.crossings(), carry, _UNDER_WAY)
+
+
+def _passes(
+    scene: Scene, crossings: Iterable[Crossing], carry: Callable[[Course], ScanRecord], under_way: str
+) -> list[Tallies]:
     was_cut_off = scene.journal.marked(under_way) is not None
     scene.journal.mark(under_way, "yes")
     tallies = []
@@ -35,12 +48,11 @@ def pass_along(
         carry(course)
         tallies.append(course.tallies)
     scene.journal.mark(under_way, None)
-    refuse_failures(tallies)
     return tallies
 
 
 def refuse_failures(tallies: list[Tallies]) -> None:
-    """Raise Incomplete when items failed, naming the first."""
+    """Raise Incomplete, with the first failures by name, when there are any."""
     failures = [failure for each in tallies for failure in each.failures]
     count = sum(each.failed for each in tallies)
     if count:

@@ -69,7 +69,7 @@ class Scene:
             dataset=dataset,
             manifest=self.journal.manifest(dataset.name),
             way=Way(source, target, temp_key, self.keep(dataset)),
-            filter=Filter(dataset.exclude),
+            filter=Filter(dataset.exclude, self.application.waived_in(dataset.name)),
             open_source=lambda: self.hosts.source(source),
             open_target=lambda: self.hosts.target(target, temp_key),
             pool=self.pool.towards(self._ends(dataset)),

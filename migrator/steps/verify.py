@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrator.domain.entries import display
-from migrator.errors import Incomplete, SourceMoved
+from migrator.errors import Incomplete, SourceMoved, Unproven
 from migrator.movers.crossing import Crossing
+from migrator.steps.essence import essence_text
 from migrator.steps.scene import Scene
 from migrator.verification.proof import source_changes
+from migrator.verification.trusting import trust_unchanged
 from migrator.verification.verifying import Findings, verify
 
 _SINCE = "verify command began at seq"
@@ -21,6 +23,9 @@ def verify_under_freeze(scene: Scene) -> None:
     """
     since_seq = scene.journal.freeze_seq
     assert since_seq is not None
+    if scene.application.verify_under_freeze == "changed":
+        for crossing in scene.crossings():
+            _trust_unchanged(scene, crossing, since_seq)
     found = [
         (crossing, verify(crossing, since_seq, read_source=scene.reads_source_again(crossing.dataset)))
         for crossing in scene.crossings()
@@ -33,6 +38,32 @@ def verify_under_freeze(scene: Scene) -> None:
             details=tuple(moved),
         )
     _refuse_differences(_differences(found), sum(each.differs_count for _, each in found))
+    for crossing, _ in found:
+        _begin_proof(scene, crossing)
+
+
+def _trust_unchanged(scene: Scene, crossing: Crossing, since_seq: int) -> None:
+    trusted = trust_unchanged(crossing, since_seq)
+    if trusted is None:
+        crossing.warn(
+            "a lane sees no ctime, so that nothing verified before the freeze can be trusted: all is read again"
+        )
+    elif trusted:
+        name = crossing.dataset.name
+        scene.note(
+            f"dataset `{name}`: {trusted} files were verified before the freeze, and moved on neither side since"
+        )
+
+
+def _begin_proof(scene: Scene, crossing: Crossing) -> None:
+    """The verification is one half of the proof of freeze; a complete scan under the same freeze must lie before it."""
+    dataset = crossing.dataset
+    read = "hash" if scene.reads_source_again(dataset) else "stat"
+    if not scene.journal.begin_proof(dataset.name, essence_text(scene.plan, dataset), read):
+        raise Unproven(
+            f"dataset `{dataset.name}`: the source was not listed completely under this freeze",
+            hint="the next run repeats the final sync, which lists it",
+        )
 
 
 def verify_now(scene: Scene, *, both_sides: bool) -> None:

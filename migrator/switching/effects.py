@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 
-from migrator.domain.acts import HaproxySwitch, HttpSwitch, OwnSwitch
+from migrator.domain.acts import FREEZE, HaproxySwitch, HttpSwitch, OwnSwitch
 from migrator.domain.entries import display
 from migrator.domain.plan import Application, Argv, DnsSwitch, Place, Switch, SymlinkSwitch, Triple
 from migrator.endpoints.contract import Completed, Host
@@ -30,7 +30,6 @@ __all__ = [
     "target_freeze_effect",
 ]
 
-FREEZE = "freeze"
 TARGET_FREEZE = "freeze of the target"
 
 # What `SymlinkEffect.prepare` notes when there was no link; base64 never contains this character.

@@ -29,6 +29,9 @@ class Tallies:
     failed: int = 0
     failures: list[tuple[bytes, str]] = field(default_factory=list)  # the first few, with why
     vanished: int = 0
+    vanishings: list[tuple[bytes, str]] = field(default_factory=list)  # the first few, with why
+    restless_count: int = 0  # what shows, in a final sync, that the source is not frozen
+    restless: list[tuple[bytes, str]] = field(default_factory=list)  # the first few of it, with how
     hot: dict[bytes, str] = field(default_factory=dict)  # changed while they were read, and not carried since
 
 
@@ -89,6 +92,11 @@ class Course:
         self._count_failures([(path, reason)])
         self.crossing.warn(f"cannot read `{display(path) or '.'}` at the {self.crossing.read_side}: {reason}")
 
+    def note_restless(self, rows: Sequence[tuple[bytes, str]]) -> None:
+        """Count what moved at a source that should be frozen; the class of each item is recorded elsewhere."""
+        self.tallies.restless_count += len(rows)
+        self.tallies.restless.extend(rows[: max(0, _FAILURES_NAMED - len(self.tallies.restless))])
+
     def removed(self, paths: Sequence[bytes]) -> None:
         """Record what was deleted at the target, then tell it."""
         self.manifest.removed(paths)
@@ -104,6 +112,7 @@ class Course:
     def _vanished(self, rows: Sequence[tuple[bytes, str]]) -> None:
         if rows:
             self.tallies.vanished += len(rows)
+            self.tallies.vanishings.extend(rows[: max(0, _FAILURES_NAMED - len(self.tallies.vanishings))])
             self._tell_problems(rows, Class.VANISHED, self.manifest.vanished(rows))
 
     def _failed(self, rows: Sequence[tuple[bytes, str]]) -> None:

@@ -150,8 +150,10 @@ def _take_block(
 ) -> tuple[list[Entry], list[tuple[Entry, str]]]:
     """Sort a block into what belongs and what the plan leaves out, and record the latter."""
     inside, outside = course.crossing.filter.split([each for each in block if isinstance(each, Entry)])
+    inside, waived = course.crossing.filter.waive(inside)
     scan.exclude(outside)
-    return inside, outside
+    scan.waive(waived)
+    return inside, [*outside, *waived]
 
 
 def _note_unreadable(course: Course, scan: Scan, block: Sequence[Entry | Unreadable | Listed | Unchanged]) -> None:
@@ -223,10 +225,11 @@ def _try_hot_again(course: Course, dispatch: Dispatch) -> None:
 
 
 def _fail_hot(course: Course) -> None:
-    """Under freeze nothing may be hot."""
-    hot = course.tallies.hot
-    stayed = (Stayed(path, Problem.FAILED, f"still changing under freeze: {reason}") for path, reason in hot.items())
-    course.stayed(tuple(stayed))
+    """Under freeze nothing may be hot, and nothing that was listed may be gone a moment later."""
+    hot = [(path, f"still changing under freeze: {reason}") for path, reason in course.tallies.hot.items()]
+    course.note_restless(hot)
+    course.note_restless([(path, f"gone under freeze: {reason}") for path, reason in course.tallies.vanishings])
+    course.stayed(tuple(Stayed(path, Problem.FAILED, reason) for path, reason in hot))
 
 
 def _delete(course: Course) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.domain.entries import Entry, Unchanged, Unreadable, display
+from migrator.domain.entries import Entry, Unreadable, display
 from migrator.domain.events import ScanProgress
 from migrator.domain.filters import SPECIAL_FILE
 from migrator.movers.crossing import Crossing
@@ -40,19 +40,19 @@ def _rescan(crossing: Crossing) -> list[tuple[bytes, str]]:
     scan = crossing.manifest.begin_guard()
     items = size_bytes = 0
     with crossing.open_source() as tree:
-        for block in crossing.look_at(tree):
+        # By name, all of it: a folder that is taken for unchanged would hide what somebody did to our record of it.
+        for block in tree.scan():
             crossing.stop.check()
             inside, outside = crossing.filter.split([each for each in block if isinstance(each, Entry)])
+            inside, waived = crossing.filter.waive(inside)
             scan.note(inside)
-            still = [each for each in block if isinstance(each, Unchanged)]
-            scan.unchanged(still)
             # A special file is not set apart here: where one took an item's place, that item is gone.
-            scan.exclude([row for row in outside if row[1] != SPECIAL_FILE])
+            scan.exclude([*waived, *(row for row in outside if row[1] != SPECIAL_FILE)])
             scan.unreadable(
                 [each for each in block if isinstance(each, Unreadable) and not crossing.filter.hides(each.path)]
             )
-            items += len(inside) + len(outside) + sum(folder.entries for folder in still)
-            size_bytes += sum(entry.size for entry in inside) + sum(folder.size_bytes for folder in still)
+            items += len(inside) + len(outside) + len(waived)
+            size_bytes += sum(entry.size for entry in inside)
             name = crossing.dataset.name
             crossing.on_event(ScanProgress(crossing.application, name, items, size_bytes, ended=False))
     scan.end()

@@ -37,10 +37,19 @@ class Rereading(NamedTuple):
     read_source: bool
 
 
+class Proven(NamedTuple):
+    """A file that is what it should be; how it stood at the target when its last byte was read, where that is seen."""
+
+    path: bytes
+    sha256: bytes  # of what was read
+    target_ctime_ns: int | None = None
+    target_inode: int | None = None
+
+
 class Verdict(NamedTuple):
     """The outcome of some files; every file of the job is in exactly one list."""
 
-    proven: tuple[tuple[bytes, bytes], ...]  # path, SHA-256 of what was read
+    proven: tuple[Proven, ...]
     differs: tuple[tuple[bytes, str], ...]  # at the target
     moved_on: tuple[tuple[bytes, str], ...]  # the source is no longer what was copied
 
@@ -110,7 +119,7 @@ def _judge(
     keep: frozenset[str],
 ) -> Verdict:
     """What the looks mean; a side that was not to be read is None, a file that was not read there is a fault."""
-    proven: list[tuple[bytes, bytes]] = []
+    proven: list[Proven] = []
     differs: list[tuple[bytes, str]] = []
     moved_on: list[tuple[bytes, str]] = []
     for expected in files:
@@ -125,7 +134,8 @@ def _judge(
         elif fault is not None:
             differs.append((path, fault))
         elif (look := here or there) is not None:
-            proven.append((path, look.sha256))
+            stood = here.found if here else None
+            proven.append(Proven(path, look.sha256, *((stood.ctime_ns, stood.inode) if stood else ())))
     return Verdict(tuple(proven), tuple(differs), tuple(moved_on))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from typing import Self
 from migrator.domain.entries import Class, Entry, Kind, Unreadable, display
 from migrator.domain.events import WorkFound
 from migrator.endpoints.contract import TargetTree
-from migrator.journal.manifest import ToVerify
+from migrator.journal.manifest import Standing, ToVerify
 from migrator.journal.target_look import ToCompare
 from migrator.movers.crossing import Crossing
 from migrator.movers.errands import Errand, Errands
@@ -119,12 +119,12 @@ class _Ledger:
         self.prove(proven)
         self.fail(differs)
 
-    def prove(self, items: Sequence[tuple[Entry, bytes | None]]) -> None:
-        """Record items that are what they should be, with the digest of what was read."""
+    def prove(self, items: Sequence[tuple[Entry, bytes | None]], stood: Mapping[bytes, Standing] | None = None) -> None:
+        """Record items that are what they should be, with the digest of what was read and how they stood there."""
         if not items or self._by is None:
             return
         with self._recording:
-            seq = self._crossing.manifest.verified([(entry.path, sha256) for entry, sha256 in items], self._by)
+            seq = self._crossing.manifest.verified([(entry.path, sha256) for entry, sha256 in items], self._by, stood)
             self.findings.verified += len(items)
             for entry, sha256 in items:
                 self._crossing.tell_item(entry, Class.VERIFIED, seq, sha256)
@@ -200,10 +200,11 @@ class _Readers:
             if isinstance(report, Read):
                 self._crossing.tell_moved(report.size_bytes)
                 return []
-            self._ledger.prove([(entries[path], sha256) for path, sha256 in report.proven])
+            stood = {each.path: Standing(each.target_ctime_ns, each.target_inode) for each in report.proven}
+            self._ledger.prove([(entries[each.path], each.sha256) for each in report.proven], stood)
             self._ledger.fail(report.differs)
             self._ledger.postpone(report.moved_on)
-            return [path for path, _ in (*report.proven, *report.differs, *report.moved_on)]
+            return [*stood, *(path for path, _ in (*report.differs, *report.moved_on))]
 
         return Errand(
             work=reread,

@@ -18,7 +18,7 @@ from tests.support.cli import clean_environment, run
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^### ([a-z-]+)\n\n```\nmigrator", PAGE, re.MULTILINE)
 NOON = dt.datetime(2018, 7, 28, 12, 0, tzinfo=dt.UTC)
-LATER = ("decommission", "report", "audit")
+LATER = ("report", "audit")
 
 
 def section(title: str) -> str:

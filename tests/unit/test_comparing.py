@@ -19,7 +19,7 @@ from migrator.movers.hands import Hands
 from migrator.movers.way import Way
 from migrator.verification.chunk_check import ChunkCheck
 from migrator.verification.comparing import difference, is_same_time
-from migrator.verification.rereading import Expected, Rereading, Verdict, reread
+from migrator.verification.rereading import Expected, Proven, Rereading, Verdict, reread
 
 ALL = frozenset({"mode", "times", "owner", "setid"})
 SECOND = 1_000_000_000
@@ -141,7 +141,7 @@ def judged(*, sha256: bytes | None, source: Side | None, target: Side | None) ->
     return verdict
 
 
-PROVEN = Verdict(((b"a", DIGEST),), (), ())
+PROVEN = Verdict((Proven(b"a", DIGEST),), (), ())
 
 
 def differs(words: str) -> Verdict:
@@ -191,7 +191,7 @@ def test_the_bytes_of_a_file_that_could_not_be_read_to_its_end_belong_to_no_othe
     job = Rereading(Way(place, place, b"", frozenset()), [Expected(FILE, DIGEST), Expected(other, DIGEST)], True, False)
     reread(cast("Hands", told), job)
     (verdict,) = [report for report in told.reports if isinstance(report, Verdict)]
-    assert verdict.proven == ((b"b", DIGEST),)
+    assert [each[:2] for each in verdict.proven] == [(b"b", DIGEST)]
     assert verdict.differs == ((b"a", "changed while it was read: it grew"),)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from migrator.domain.entries import Entry, Kind
+from migrator.domain.entries import Entry, Kind, display, undisplay
 from migrator.domain.filters import Filter
 
 
@@ -87,3 +89,30 @@ def test_splitting_keeps_the_order_on_both_sides() -> None:
         (b"y.tmp", "exclude: *.tmp"),
         (b"fifo", "special file"),
     ]
+
+
+def test_a_waiver_covers_one_path_and_what_is_below_it() -> None:
+    filter_ = Filter(["*.tmp"], {b"broken": "beyond repair", b"a/odd\xff": "nobody can read it"})
+    entries = [
+        entry(path) for path in (b"", b"broken", b"broken/a/b", b"broken.txt", b"a/odd\xff", b"a/odd", b"x/broken")
+    ]
+    kept, waived = filter_.waive(entries)
+    assert [each.path for each in kept] == [b"", b"broken.txt", b"a/odd", b"x/broken"]
+    assert [(each.path, reason) for each, reason in waived] == [
+        (b"broken", "beyond repair"),
+        (b"broken/a/b", "beyond repair"),
+        (b"a/odd\xff", "nobody can read it"),
+    ]
+    assert filter_.hides(b"broken/a")
+    assert not filter_.hides(b"a")
+
+
+@given(st.binary())
+def test_a_name_that_is_shown_can_be_written_into_a_plan(raw: bytes) -> None:
+    assert undisplay(display(raw)) == raw
+
+
+@pytest.mark.parametrize("text", ["a\\", "a\\q", "\\x1", "\\xZZ"])
+def test_what_no_name_is_shown_as_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="backslash"):
+        undisplay(text)

@@ -277,9 +277,20 @@ def test_once_a_switch_has_begun_only_a_fall_back_leads_back(phase: Phase, trip:
     assert trip.journal.phase is phase
 
 
-def test_retiring_the_source_is_refused_and_never_passed(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retiring_the_source_takes_its_own_yes_and_what_is_accepted(trip: Trip) -> None:
+    with pytest.raises(Refused, match="only what is accepted"):
+        trip.journey(Gate.DECOMMISSION, until=Phase.DECOMMISSIONED).decommission()
     trip.journal.move(Phase.ACCEPTED, "for the test")
-    monkeypatch.setattr(journey, "next_row", itinerary.next_row)
-    with pytest.raises(Refused, match="not carried out"):
-        trip.journey(*Gate, until=Phase.DECOMMISSIONED).advance()
+    with pytest.raises(Refused, match="gate `decommission`"):
+        trip.journey(*COVERED_BY_YES, until=Phase.DECOMMISSIONED).advance()
     assert trip.journal.phase is Phase.ACCEPTED
+    assert trip.journey(Gate.DECOMMISSION, until=Phase.DECOMMISSIONED).decommission() is None
+    assert trip.journal.reached_at(Phase.DECOMMISSIONED) is not None
+
+
+def test_a_verification_in_between_does_not_begin_the_soak_anew(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> None:
+    trip.journey(*COVERED_BY_YES).advance()
+    switched_at = trip.journal.reached_at(Phase.SWITCHED_OVER)
+    monkeypatch.setattr(journey, "verify_now", lambda *_, **__: None)
+    trip.journey().verify(both_sides=False)
+    assert trip.journal.reached_at(Phase.SWITCHED_OVER) == switched_at

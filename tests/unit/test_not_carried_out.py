@@ -43,8 +43,6 @@ def parts(folder: Path, **more: str) -> tuple[tuple[str, str], ...]:
             "seed",
             "calendar: `bandwidth`",
         ),
-        ("application", "verify_under_freeze: changed", "verify", "application `a`: `verify_under_freeze: changed`"),
-        ("application", "gates: [month-closed]", "switch-over", "application `a`: the gate `month-closed`"),
     ],
 )
 def test_each_part_is_named_with_its_step(where: str, text: str, step: str, what: str, tmp_path: Path) -> None:
@@ -57,7 +55,8 @@ def test_what_is_carried_out_is_not_named(tmp_path: Path) -> None:
         endpoint=", limits: {connections: 3, bandwidth: 1 MB/s}, connector: openssh",
         top="calendar: {closed: [2018-07-14]}",
         wave="parallel: 2\n    window: {to: 2018-07-29}\n    cutover: {days: sat, hours: 22:00-06:00}",
-        application="soak: 2h\n        freeze: {apply: [a], probe: [a], undo: [a]}\n        verify_under_freeze: all\n"
+        application="soak: 2h\n        gates: [month-closed]\n        verify_under_freeze: changed\n"
+        "        freeze: {apply: [a], probe: [a], undo: [a]}\n"
         "        switch:\n          - symlink: {link: /a, to: /b}\n"
         "          - command: {on: target, apply: [a], probe: [a], undo: [a]}\n"
         "          - dns: {server: '::1', zone: z, name: n, type: TXT, value: '1'}\n"

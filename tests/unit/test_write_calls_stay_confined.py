@@ -22,6 +22,7 @@ MAY_WRITE = {
     "demo": "a provider of our own in a folder of its own",
     "cli": "`--out FILE`",
     "bootstrap/approving.py": "`approve --request FILE`",
+    "bootstrap/decommissioning.py": "`decommission --out DIR`",
     "__main__.py": "the traceback of a bug, in a log",
 }
 WRITING_OS_CALLS = frozenset({

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from migrator.domain.entries import display
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.ssh.route import host_of, ssh_of
-from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
+from migrator.errors import EndpointUnavailable, LoginRefused, MigratorError, SafetyStop
 
 # What a server may say in one of our sentences.
 _WORDS_LIMIT = 300
@@ -111,6 +111,7 @@ _WORDINGS = {
     Failure.UNCLEAR: _Wording("the connection failed", "try it by hand: `ssh -v` to the same host shows more"),
 }
 _SAFETY = frozenset({Failure.UNKNOWN_KEY, Failure.CHANGED_KEY, Failure.REVOKED_KEY})
+_KINDS = {Failure.NO_COMMAND: NoCommand, Failure.LOGIN_REFUSED: LoginRefused}
 # A refused connection is most often a wrong port, which the operator should hear of soon.
 _ATTEMPTS = {Failure.CONNECTION_REFUSED: 4, Failure.DROPPED: 8}
 
@@ -126,7 +127,7 @@ def connection_error(failure: Failure, spec: EndpointSpec, words: bytes = b"") -
     if failure in _ATTEMPTS:
         is_crowding = failure is Failure.DROPPED
         return Transient(message, hint=hint, endpoint=spec.name, attempts=_ATTEMPTS[failure], is_crowding=is_crowding)
-    return (NoCommand if failure is Failure.NO_COMMAND else EndpointUnavailable)(message, hint=hint)
+    return _KINDS.get(failure, EndpointUnavailable)(message, hint=hint)
 
 
 def last_line(text: bytes) -> bytes:

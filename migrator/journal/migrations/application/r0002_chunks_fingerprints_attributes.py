@@ -1,4 +1,4 @@
-"""What large files have in place, what folders looked like, what only an agent sees of an entry; and the way back."""
+"""Large files, folders, what only an agent sees, seals, proofs, the way back, and what the provider attests."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,12 +10,16 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add columns, which stay empty for what an earlier version recorded, and two tables."""
+    """Add columns, which stay empty for what an earlier version recorded, and tables."""
     for name, kind in (
         ("device", sa.Integer),
         ("allocated", sa.Integer),
         ("xattrs", sa.LargeBinary),
         ("fingerprint", sa.LargeBinary),
+        ("copy_seal", sa.LargeBinary),
+        ("seal", sa.LargeBinary),
+        ("target_ctime_ns", sa.Integer),
+        ("target_inode", sa.Integer),
     ):
         op.add_column("item", sa.Column(name, kind))
     # Few files have several names, and those are asked for together.
@@ -44,8 +48,29 @@ def _make_chunks() -> None:
         sa.Column("path", sa.LargeBinary, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("seal", sa.LargeBinary, nullable=False),
         sa.ForeignKeyConstraint(["dataset", "path"], ["large_file.dataset", "large_file.path"], ondelete="CASCADE"),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "proof",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("dataset", sa.Text, nullable=False),
+        sa.Column("freeze_seq", sa.Integer, nullable=False),
+        sa.Column("moved_as", sa.Text, nullable=False),
+        sa.Column("scan_before", sa.Integer, sa.ForeignKey("scan.id"), nullable=False),
+        sa.Column("verified_at", sa.Text, nullable=False),
+        sa.Column("source_read", sa.Text, nullable=False),
+        sa.Column("scan_after", sa.Integer, sa.ForeignKey("scan.id")),
+        sa.Column("proven_at", sa.Text),
+    )
+    op.create_table(
+        "attestation",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("size_bytes", sa.Integer, nullable=False),
+        sa.Column("recorded_by", sa.Text, nullable=False),
+        sa.Column("recorded_at", sa.Text, nullable=False),
     )
 
 
