@@ -7,6 +7,7 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,9 +15,35 @@ from typing import IO, Self
 
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
 
-# What a shell answers where a command cannot be started; SSH endpoints answer the same.
-_NOT_FOUND = 127
-_NOT_EXECUTABLE = 126
+# What runs a command and ends with us: our end of its standard input closes when we die, however that comes about, and
+# then it kills the whole group. A command that went on alone could act after the next run has asked its probe.
+# Where the command cannot be started the status is a shell's, as at SSH endpoints.
+_GUARD = """\
+import os, signal, sys, threading
+argv = sys.argv[1:]
+signal.signal(signal.SIGTERM, lambda *_: None)  # the command gets it as well, and may clean up
+pid = os.fork()
+if pid == 0:
+    for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(ignored_by_python, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    status, why = 126, "not found"
+    try:
+        os.execvp(argv[0], argv)
+    except FileNotFoundError:
+        status = 127
+    except OSError as error:
+        why = error.strerror
+    os.write(2, os.fsencode(f"{argv[0]}: {why}"))
+    os._exit(status)
+def end_with_migrator():
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=end_with_migrator, daemon=True).start()
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+os._exit(status if status >= 0 else 128 - status)
+"""
 
 _SECRET = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|ASKPASS", re.IGNORECASE
@@ -37,24 +64,20 @@ def environment_without_secrets(environment: Mapping[str, str]) -> dict[str, str
 def run_command(argv: Sequence[str], timeout_seconds: float) -> Completed:
     """Run `argv` in a session of its own, standard input empty; see Endpoint.run.
 
-    When its time is over it gets SIGTERM, and with all its children SIGKILL a second later. A daemon that it leaves
-    behind may keep the output open: it is not waited for.
+    When its time is over it gets SIGTERM, and with all its children SIGKILL a second later; it does not outlive us. A
+    daemon that it leaves behind does, and may keep the output open: it is not waited for.
     """
     deadline = time.monotonic() + timeout_seconds
-    try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=environment_without_secrets(os.environ),
-        )
-    except FileNotFoundError:
-        return Completed(_NOT_FOUND, b"", f"{argv[0]}: not found".encode())
-    except OSError as error:
-        return Completed(_NOT_EXECUTABLE, b"", f"{argv[0]}: {error.strerror}".encode())
-    with _Output(process) as output:
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _GUARD, *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=environment_without_secrets(os.environ),
+    )
+    assert process.stdin is not None
+    with process.stdin, _Output(process) as output:
         try:
             status = _wait(process, output, deadline)
         except BaseException:
