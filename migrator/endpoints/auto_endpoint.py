@@ -39,8 +39,12 @@ class AutoEndpoint:
         return self._chosen_one().target(root, temp_key)
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        """Run a command there; see Endpoint.run."""
-        return self._connector.run(argv, timeout_seconds)
+        """Run a command there, which does not outlive us where an agent answers; see Endpoint.run."""
+        is_first = self._chosen is None
+        chosen = self._chosen_one()
+        if is_first:
+            chosen.rest()  # what was opened to find out: the command has a connection of its own
+        return chosen.run(argv, timeout_seconds)
 
     def read_link(self, path: bytes) -> bytes | None:
         """The text of the symbolic link at `path`; None when nothing is there; Refused for other kinds."""

@@ -14,36 +14,7 @@ from contextlib import suppress
 from typing import IO, Self
 
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
-
-# What runs a command and ends with us: our end of its standard input closes when we die, however that comes about, and
-# then it kills the whole group. A command that went on alone could act after the next run has asked its probe.
-# Where the command cannot be started the status is a shell's, as at SSH endpoints.
-_GUARD = """\
-import os, signal, sys, threading
-argv = sys.argv[1:]
-signal.signal(signal.SIGTERM, lambda *_: None)  # the command gets it as well, and may clean up
-pid = os.fork()
-if pid == 0:
-    for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(ignored_by_python, signal.SIG_DFL)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    status, why = 126, "not found"
-    try:
-        os.execvp(argv[0], argv)
-    except FileNotFoundError:
-        status = 127
-    except OSError as error:
-        why = error.strerror
-    os.write(2, os.fsencode(f"{argv[0]}: {why}"))
-    os._exit(status)
-def end_with_migrator():
-    while os.read(0, 1):
-        pass
-    os.killpg(0, signal.SIGKILL)
-threading.Thread(target=end_with_migrator, daemon=True).start()
-status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-os._exit(status if status >= 0 else 128 - status)
-"""
+from migrator.endpoints.guard import guarded
 
 _SECRET = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|ASKPASS", re.IGNORECASE
@@ -69,7 +40,7 @@ def run_command(argv: Sequence[str], timeout_seconds: float) -> Completed:
     """
     deadline = time.monotonic() + timeout_seconds
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _GUARD, *argv],
+        guarded(sys.executable, argv),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,6 +11,7 @@ from migrator.endpoints.agent.conversation import Conversation
 from migrator.endpoints.agent.session import COMMAND, AgentSession
 from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.contract import Abilities, Completed
+from migrator.endpoints.guard import guarded
 from migrator.endpoints.ssh.channel import Connector
 from migrator.endpoints.ssh.connecting import open_session
 
@@ -113,8 +114,8 @@ class FarAccess:
             return spare or self._start()
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        """Run a command there; see Endpoint.run."""
-        return self._connector.run(argv, timeout_seconds)
+        """Run a command there, which does not outlive us; see Endpoint.run."""
+        return self._connector.run(guarded("python3", argv), timeout_seconds, holds_input=True)
 
     def rest(self) -> None:
         """End the session that nobody has taken."""
