@@ -12,14 +12,14 @@ from migrator.bootstrap.session import operator
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.errors import PlanChanged, Refused, UsageError
-from migrator.evidence.manifest_root import manifest_root
 from migrator.evidence.signatures import NAMESPACE, sign
 from migrator.evidence.statements import read_statement, statement
 from migrator.journal.application import ApplicationView
 from migrator.journal.folder import StateFolder
 from migrator.journal.inbox import Approval, post_approval
-from migrator.orchestration.gates import demand_of, new_approval, signed_by
+from migrator.orchestration.gates import bound_to, demand_of, new_approval, signed_by
 from migrator.orchestration.itinerary import has_gate
+from migrator.steps.looking_back import changes_told, count_of
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,29 @@ def _wanted(asked: Asked) -> Iterator[tuple[Application, Approval]]:
 
 
 def _root(asked: Asked, application: Application) -> str | None:
-    """What an exact approval is bound to; it can be given only once everything is verified."""
+    """What an exact approval is bound to; it can be given only once everything is verified, or the loss listed."""
     if not demand_of(asked.plan, application, asked.gate).is_exact:
         return None
     view = ApplicationView.open(asked.folder, application.name)
     if view is not None:
         with view:
-            if view.phase is Phase.VERIFIED:
-                return manifest_root(view.items())
+            if _is_listed(view) if asked.gate is Gate.ACCEPT_LOSS else view.phase is Phase.VERIFIED:
+                return bound_to(asked.gate, view)
+    if asked.gate is Gate.ACCEPT_LOSS:
+        raise Refused(
+            f"`{application.name}`: nothing is listed that would be lost",
+            hint=f"`migrator fall-back {asked.plan.path} --accept-loss` lists it",
+        )
     raise Refused(
         f"`{application.name}` wants its approval for exactly what was copied, and is not verified yet",
         hint="approve it between `verified` and the switch: `migrator run --until verified` goes there",
     )
+
+
+def _is_listed(view: ApplicationView) -> bool:
+    is_switched = view.phase in (Phase.SWITCHING, Phase.SWITCHED_OVER)
+    told = changes_told(view)
+    return is_switched and told is not None and count_of(told) > 0
 
 
 def _given(asked: Asked, application: Application, approval: Approval, key: Path | None) -> Approval:

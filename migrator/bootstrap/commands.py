@@ -15,6 +15,7 @@ from migrator.domain.events import Event, OnEvent
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Plan
 from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
+from migrator.domain.turning import turned_round
 from migrator.errors import UsageError
 from migrator.journal.application import ApplicationView
 from migrator.journal.folder import StateFolder
@@ -88,6 +89,23 @@ def roll_back(plan: Plan, selection: Selection, *, yes: bool, state: Path, on_ev
 
     with open_session(plan, state, "roll-back", [(wave, applications)], on_event, granted=granted) as session:
         return session.sum_up("roll-back", session.travel(wave, applications, act))
+
+
+def fall_back(
+    plan: Plan, selection: Selection, *, yes: bool, accepts_loss: bool, state: Path, on_event: OnEvent
+) -> WaveReport:
+    """Go back after the switch: bring what users wrote home, undo the switches, thaw."""
+    wave, applications = the_wave(plan, selection)
+    granted = frozenset({Gate.FALL_BACK, Gate.ACCEPT_LOSS}) if yes else frozenset[Gate]()
+
+    def act(journey: Journey) -> Halt | None:
+        journey.fall_back(accepts_loss=accepts_loss)
+        return None
+
+    # What it asks of the endpoints is asked the other way round.
+    chosen = [(wave, tuple(turned_round(application) for application in applications))]
+    with open_session(plan, state, "fall-back", chosen, on_event, granted=granted) as session:
+        return session.sum_up("fall-back", session.travel(wave, applications, act))
 
 
 def accept(plan: Plan, selection: Selection, *, state: Path, on_event: OnEvent) -> WaveReport:

@@ -15,6 +15,7 @@ from migrator.cli.approve import approve
 from migrator.cli.demo import demo
 from migrator.cli.doctor import doctor
 from migrator.cli.export import export
+from migrator.cli.fall_back import fall_back
 from migrator.cli.later import LATER, refusal
 from migrator.cli.limit import limit
 from migrator.cli.options import callback_of, command_of
@@ -57,6 +58,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("approve", approve),
     ("limit", limit),
     ("roll-back", roll_back),
+    ("fall-back", fall_back),
     ("accept", accept),
     ("export", export),
     ("schema", schema),

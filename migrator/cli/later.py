@@ -15,11 +15,6 @@ Anything = Annotated[list[str] | None, typer.Argument(metavar="PLAN", show_defau
 # Name, what it will do, what serves meanwhile.
 LATER = (
     (
-        "fall-back",
-        "Go back after the switch, new data included",
-        "before the switch, `migrator roll-back` goes back; after it, the source is as it was when it was frozen",
-    ),
-    (
         "decommission",
         "Retire the source",
         "`accepted` is the last phase that this version reaches; retire the source by hand",

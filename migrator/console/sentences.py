@@ -16,6 +16,8 @@ from migrator.domain.events import (
     RunStarted,
     StepEnded,
     StepStarted,
+    TargetChanged,
+    TargetChanges,
 )
 
 # How many items by name an application may put on the screen; the journal has them all.
@@ -37,17 +39,11 @@ class Sentences:
         return None if text is None else printable(text)
 
     def _other(self, event: Event) -> str | None:
-        if isinstance(event, StepStarted | StepEnded):
-            return _step(event)
-        if isinstance(event, GateWaiting):
-            return f"{event.application}: stops: {event.sentence.removeprefix(f'`{event.application}` ')}"
-        if isinstance(event, Note):
-            return _note(event)
         if isinstance(event, EffectNoted):
             return self._effect(event)
-        if isinstance(event, CheckMade):
-            return _check(event)
-        return _run(event) if self._is_verbose else None
+        if isinstance(event, TargetChanged):
+            return self._listed(event, f"{event.what} at the target", event.reason)
+        return _always(event) or (_run(event) if self._is_verbose else None)
 
     def _effect(self, event: EffectNoted) -> str | None:
         if event.verb == "probe" and not self._is_verbose:
@@ -59,12 +55,29 @@ class Sentences:
     def _item(self, event: ItemChanged) -> str | None:
         if event.state is not Class.FAILED and not (self._is_verbose and event.reason):
             return None
+        return self._listed(event, event.state, event.reason)
+
+    def _listed(self, event: ItemChanged | TargetChanged, what: str, reason: str | None) -> str | None:
+        """A line about one item, as long as the application has not had too many of them."""
         named = self._named[event.application] = self._named.get(event.application, 0) + 1
         if named > NAMED_ITEMS and not self._is_verbose:
             return None
-        reason = f": {event.reason}" if event.reason else ""
+        why = f": {reason}" if reason else ""
         more = "; more are not listed here" if named == NAMED_ITEMS and not self._is_verbose else ""
-        return f"{event.application}: {event.state}: {event.dataset}: {display(event.path)}{reason}{more}"
+        return f"{event.application}: {what}: {event.dataset}: {display(event.path)}{why}{more}"
+
+
+def _always(event: Event) -> str | None:
+    """What is told without being asked for more, and whatever was told before."""
+    if isinstance(event, StepStarted | StepEnded):
+        return _step(event)
+    if isinstance(event, GateWaiting):
+        return f"{event.application}: stops: {event.sentence.removeprefix(f'`{event.application}` ')}"
+    if isinstance(event, Note):
+        return _note(event)
+    if isinstance(event, CheckMade):
+        return _check(event)
+    return _changes(event) if isinstance(event, TargetChanges) else None
 
 
 def _run(event: Event) -> str | None:
@@ -87,6 +100,13 @@ def _step(event: StepStarted | StepEnded) -> str:
 def _check(event: CheckMade) -> str:
     how = "passed" if event.has_passed else f"FAILED: {event.reason}"
     return f"{event.application}: {event.check} {event.moment} the switch {how}"
+
+
+def _changes(event: TargetChanges) -> str:
+    counts = {word: getattr(event, word) for word in ("created", "changed", "deleted", "unknown")}
+    said = ", ".join(f"{count_text(count)} {word}" for word, count in counts.items() if count)
+    size = f", {size_text(event.size_bytes)}" if event.size_bytes else ""
+    return f"{event.application}: at the target since the switch: {said or 'nothing changed'}{size}"
 
 
 def _note(event: Note) -> str:

@@ -132,6 +132,34 @@ class ItemDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetChanged:
+    """Something at the target is no longer as it was when users were sent there."""
+
+    event: ClassVar[str] = "target.changed"
+    application: str
+    dataset: str
+    path: bytes
+    kind: Kind
+    what: Literal["created", "changed", "deleted", "unknown"]
+    size_bytes: int  # of a file as it is now; 0 for anything else, and for what is deleted
+    reason: str | None = None  # why nothing can be said of it, where it is unknown
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChanges:
+    """All that changed at the target since users were sent there."""
+
+    event: ClassVar[str] = "target.changes"
+    application: str
+    created: int
+    changed: int
+    deleted: int
+    unknown: int
+    size_bytes: int  # of the files created and changed
+    digest: str  # of the whole list; an approval of their loss is bound to it
+
+
+@dataclass(frozen=True, slots=True)
 class EffectNoted:
     """A freeze or a switch was applied, probed or undone."""
 
@@ -176,6 +204,8 @@ Event = (
     | BytesMoved
     | ItemChanged
     | ItemDeleted
+    | TargetChanged
+    | TargetChanges
     | EffectNoted
     | CheckMade
     | Note

@@ -44,6 +44,7 @@ class Gate(StrEnum):
     DECOMMISSION = "decommission"
     ROLL_BACK = "roll-back"
     FALL_BACK = "fall-back"
+    ACCEPT_LOSS = "accept-loss"
 
 
 # Gates that `--yes` may pass; the others always need their own command or `approve`.

@@ -149,6 +149,15 @@ Switch = Triple | SymlinkSwitch | DnsSwitch | HaproxySwitch | HttpSwitch | OwnSw
 
 
 @dataclass(frozen=True, slots=True)
+class FallBack:
+    """What falling back may do after the switch, and with what."""
+
+    source_write: bool = False
+    endpoint: str | None = None  # by which the sources are written; None: by the one they are read by
+    freeze: Triple | None = None  # stops writes at the target, from the last copy back to the next switch
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """What people recognise and what is switched over as one."""
 
@@ -165,7 +174,7 @@ class Application:
     two_person: bool = False
     on_failure: Literal["go_back", "hold"] = "hold"
     gates: tuple[str, ...] = ()  # gates the plan adds
-    fall_back_source_write: bool = False
+    fall_back: FallBack = FallBack()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -17,9 +17,11 @@ from migrator.domain.reports import Attempt, Tally
 from migrator.errors import LocalFault
 from migrator.journal import history, items, staging, tables, target_look
 from migrator.journal.chain import Value, amend, next_id, record
+from migrator.journal.copy_back import Change, CopyBack
 from migrator.journal.database import Database
 from migrator.journal.folder import StateFolder
 from migrator.journal.locks import FileLock
+from migrator.journal.losses import Loss, record_loss
 from migrator.journal.manifest import Manifest
 from migrator.journal.sequence import CHAINED, next_seq, present_seq
 from migrator.journal.view import ApplicationView
@@ -186,11 +188,17 @@ class ApplicationJournal:
 
     def manifest(self, dataset: str) -> Manifest:
         """The manifest of a dataset, empty at first."""
-        query = select(tables.dataset.c.id).where(tables.dataset.c.name == dataset)
-        with self._database.write() as connection:
-            connection.execute(insert(tables.dataset).values(name=dataset).on_conflict_do_nothing())
-            dataset_id = connection.execute(query).scalar_one()
-        return Manifest(self._database, dataset_id, dataset)
+        return Manifest(self._database, self._dataset(dataset, is_back=0), dataset)
+
+    def copy_back(self, dataset: str) -> CopyBack:
+        """The way back of a dataset, on which nothing is known at first."""
+        # A name that no dataset of a plan can have.
+        back = self._dataset(f"{dataset} <-", is_back=1)
+        return CopyBack(self._database, self._dataset(dataset, is_back=0), back, dataset)
+
+    def give_up(self, loss: Loss, changes: Iterable[tuple[str, Sequence[Change]]]) -> None:
+        """Record what is lost by falling back, before that is done: blocks of items, each with its dataset."""
+        record_loss(self._database, loss, changes)
 
     def tally(self) -> Tally:
         """How many items of all datasets stand where."""
@@ -211,6 +219,13 @@ class ApplicationJournal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _dataset(self, name: str, *, is_back: int) -> int:
+        query = select(tables.dataset.c.id).where(tables.dataset.c.name == name)
+        with self._database.write() as connection:
+            new = insert(tables.dataset).values(name=name, is_back=is_back)
+            connection.execute(new.on_conflict_do_nothing())
+            return int(connection.execute(query).scalar_one())
 
     def _standing(self) -> history.Standing:
         with self._database.read() as connection:

@@ -93,7 +93,11 @@ def tally(connection: Connection, dataset: int | None = None) -> Tally:
     of_files = func.sum(_item.size)  # a size is 0 unless the item is a file
     counts = select(_item.state, func.count(), of_files).where(_item.is_gone == 0).group_by(_item.state)
     strangers = select(func.count()).select_from(tables.foreign_entry)
-    if dataset is not None:
+    if dataset is None:
+        on_the_way_back = select(tables.dataset.c.id).where(tables.dataset.c.is_back == 1)
+        counts = counts.where(_item.dataset.not_in(on_the_way_back))
+        strangers = strangers.where(tables.foreign_entry.c.dataset.not_in(on_the_way_back))
+    else:
         counts = counts.where(_item.dataset == dataset)
         strangers = strangers.where(tables.foreign_entry.c.dataset == dataset)
     rows = [(_CLASSES[state], int(items), int(size)) for state, items, size in connection.execute(counts)]
@@ -106,7 +110,11 @@ def tally(connection: Connection, dataset: int | None = None) -> Tally:
 
 def items(connection: Connection) -> Iterator[Item]:
     """Every item of every dataset that is not gone, streamed: datasets by name, items by path."""
-    names = connection.execute(select(tables.dataset).order_by(tables.dataset.c.name)).all()
+    names = connection.execute(
+        select(tables.dataset.c.id, tables.dataset.c.name)
+        .where(tables.dataset.c.is_back == 0)
+        .order_by(tables.dataset.c.name)
+    ).all()
     query = select(
         _item.path, _item.kind, _item.size, _item.mtime_ns, _item.state,
         func.coalesce(_item.verified_seq, _item.copied_seq), _item.sha256, _item.verified_by, _item.reason,

@@ -184,6 +184,7 @@ dataset = Table(
     _of_application,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
+    Column("is_back", Integer, nullable=False, server_default="0"),  # from target to source: not of the application
 )
 scan = Table(
     "scan",
@@ -269,4 +270,27 @@ foreign_entry = Table(
     Column("path", LargeBinary, primary_key=True),
     sqlite_with_rowid=False,
 )
-APPLICATION_RECORDS = (standing, attempt, used_approval, effect, scan)
+# What was given up at the target when falling back, by whose approval the attempt's record says; item by item below.
+loss = Table(
+    "loss",
+    _of_application,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("given_up_at", Moment, nullable=False),
+)
+lost_item = Table(
+    "lost_item",
+    _of_application,
+    Column("loss", Integer, ForeignKey("loss.id"), primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    Column("path", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("link", LargeBinary),
+    sqlite_with_rowid=False,
+)
+APPLICATION_RECORDS = (standing, attempt, used_approval, effect, scan, loss)

@@ -35,6 +35,17 @@ class Crossing:
     stop: Stop
     compares: bool = False  # whether both sides can hash what they have
     recognises: bool = False  # whether a folder that looks as it did may be taken for unchanged
+    is_back: bool = False  # from target to source: what is read is the target, what is written is the source
+
+    @property
+    def read_side(self) -> str:
+        """The side that is read, for people."""
+        return "target" if self.is_back else "source"
+
+    @property
+    def written_side(self) -> str:
+        """The side that is written, for people."""
+        return "source" if self.is_back else "target"
 
     def look_at(self, tree: SourceTree) -> Iterator[Sequence[Entry | Unreadable | Listed | Unchanged]]:
         """Scan the source; folders that are known to be in place as they are need not be told by name."""

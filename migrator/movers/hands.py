@@ -30,6 +30,9 @@ class Hands:
         """The tree at `location`, for reading; one connection an endpoint."""
         if location not in self._sources:
             self._drop_other_trees(self._sources, location)
+            # On the way back the sides change their roles; no work needs one place in both.
+            for key in [each for each in self._targets if each[0] == location]:
+                self._targets.pop(key).close()
             self._sources[location] = self._endpoint(location.endpoint).source(location.path)
         return self._sources[location]
 
@@ -38,6 +41,8 @@ class Hands:
         key = (location, temp_key)
         if key not in self._targets:
             self._drop_other_trees(self._targets, location)
+            if location in self._sources:
+                self._sources.pop(location).close()
             self._targets[key] = self._endpoint(location.endpoint).target(location.path, temp_key)
         return self._targets[key]
 

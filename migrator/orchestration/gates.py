@@ -7,15 +7,19 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from migrator.domain.entries import Item
 from migrator.domain.phases import Gate
 from migrator.domain.plan import Application, Plan
+from migrator.evidence.manifest_root import manifest_root
 from migrator.evidence.signatures import signer
 from migrator.evidence.statements import statement
 from migrator.journal.journal import Approval, Journal
+from migrator.steps.looking_back import changes_told
 
-# The gate that an owner's approvers, a second person and `approval: exact` are about.
-GUARDED = Gate.SWITCH_OVER
+# The gates that an owner's approvers and a second person are about.
+GUARDED = (Gate.SWITCH_OVER, Gate.ACCEPT_LOSS)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Demand:
         if self.signers:
             parts.append("signed by an approver of the owner")
         if self.is_exact:
-            parts.append("for exactly what was copied")
+            parts.append("for exactly what it is about")
         return f" ({', '.join(parts)})" if parts else ""
 
 
@@ -47,7 +51,7 @@ class Question:
     application: Application
     gate: Gate
     used: frozenset[str]  # approvals that have opened a gate already
-    root: Callable[[], str]  # the manifest's, asked only where it counts
+    root: Callable[[], str]  # the digest of what an exact approval is about, asked only where it counts
 
     @property
     def demand(self) -> Demand:
@@ -70,7 +74,7 @@ class Gates:
         found = opened_by(question, self.journal)
         if found is None and question.gate in self.granted and self._may_say_yes(question):
             self.journal.approve(
-                new_approval(self.plan, question.gate, question.application, self.operator, root=_bound_to(question))
+                new_approval(self.plan, question.gate, question.application, self.operator, root=_root_of(question))
             )
             found = opened_by(question, self.journal)
         return found
@@ -82,13 +86,28 @@ class Gates:
         return self.operator not in {name for _, name in _valid(question, self.journal)}
 
 
+class _Memory(Protocol):
+    def items(self) -> Iterator[Item]: ...
+
+    def marked(self, name: str) -> str | None: ...
+
+
+def bound_to(gate: Gate, memory: _Memory) -> str:
+    """The digest that an exact approval of `gate` is about now: of what would be lost, or of what was copied."""
+    if gate is Gate.ACCEPT_LOSS:
+        told = changes_told(memory)
+        return "nothing was listed yet" if told is None else told.digest
+    return manifest_root(memory.items())
+
+
 def demand_of(plan: Plan, application: Application, gate: Gate) -> Demand:
     """What it takes to open `gate` of `application`, by the plan."""
-    if gate is not GUARDED:
+    if gate not in GUARDED:
         return Demand((), 1, is_exact=False)
     owner = next((each for each in plan.owners if each.key == application.owner), None)
     signers = owner.approvers if owner is not None else ()
-    return Demand(signers, 2 if application.two_person else 1, application.approval == "exact")
+    is_exact = gate is Gate.ACCEPT_LOSS or application.approval == "exact"
+    return Demand(signers, 2 if application.two_person else 1, is_exact)
 
 
 def opened_by(question: Question, journal: Journal) -> tuple[str, ...] | None:
@@ -136,5 +155,5 @@ def _valid(question: Question, journal: Journal) -> Iterator[tuple[Approval, str
             yield approval, person
 
 
-def _bound_to(question: Question) -> str | None:
+def _root_of(question: Question) -> str | None:
     return question.root() if question.demand.is_exact else None

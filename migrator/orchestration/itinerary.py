@@ -13,8 +13,10 @@ from migrator.domain.plan import Application
 from migrator.errors import Refused
 from migrator.steps.accept import accept
 from migrator.steps.catch_up import catch_up, catch_up_until_small
+from migrator.steps.fall_back import fall_back, fall_back_at_a_loss
 from migrator.steps.final_sync import final_sync
-from migrator.steps.freeze import freeze, thaw
+from migrator.steps.freeze import freeze, thaw, thaw_target
+from migrator.steps.looking_back import look_back, look_back_as_far_as_can_be
 from migrator.steps.preflight import preflight
 from migrator.steps.scene import Scene
 from migrator.steps.seed import seed
@@ -73,6 +75,18 @@ ROLL_BACK: tuple[Row, ...] = tuple(
     for phase in (Phase.SEEDED, Phase.FROZEN, Phase.SYNCED, Phase.VERIFIED)
 )
 
+# Going back after the switch: what changed at the target is looked at and told, then copied back or given up.
+_SWITCHED = (Phase.SWITCHING, Phase.SWITCHED_OVER)
+LOOK_BACK = tuple(Row(phase, "look-back", look_back, phase) for phase in _SWITCHED)
+LOOK_BACK_AT_A_LOSS = tuple(Row(phase, "look-back", look_back_as_far_as_can_be, phase) for phase in _SWITCHED)
+FALL_BACK = tuple(Row(phase, "fall-back", fall_back, Phase.SEEDED, Gate.FALL_BACK) for phase in _SWITCHED)
+FALL_BACK_AT_A_LOSS = tuple(
+    Row(phase, "fall-back", fall_back_at_a_loss, Phase.SEEDED, Gate.ACCEPT_LOSS) for phase in _SWITCHED
+)
+
+# Going on after all with a fall back that was begun, before any switch was undone.
+STAY = tuple(Row(phase, "thaw-target", thaw_target, phase) for phase in _SWITCHED)
+
 
 def next_row(phase: Phase) -> Row | None:
     """The transition that leads on from `phase`; None at the end."""
@@ -93,9 +107,16 @@ def way_back(phase: Phase) -> Row | None:
     return next((row for row in ROLL_BACK if row.start is phase), None)
 
 
+def row_from(rows: tuple[Row, ...], phase: Phase) -> Row | None:
+    """The one of the rows that starts at `phase`; None where they do not serve."""
+    return next((row for row in rows if row.start is phase), None)
+
+
 def has_gate(application: Application, gate: Gate) -> bool:
     """Whether `application` ever comes to `gate`."""
-    return gate in (Gate.ROLL_BACK, Gate.FALL_BACK) or any(gate_of(row, application) is gate for row in FORWARD)
+    return gate in (Gate.ROLL_BACK, Gate.FALL_BACK, Gate.ACCEPT_LOSS) or any(
+        gate_of(row, application) is gate for row in FORWARD
+    )
 
 
 def gate_of(row: Row, application: Application) -> Gate | None:

@@ -9,22 +9,30 @@ from dataclasses import dataclass
 from functools import partial
 
 from migrator.domain.entries import Class
-from migrator.domain.events import GateWaiting, StepEnded, StepStarted
+from migrator.domain.events import GateWaiting, Note, StepEnded, StepStarted
 from migrator.domain.phases import Gate, Phase
-from migrator.errors import Refused, SourceMoved, exit_code_of
-from migrator.evidence.manifest_root import manifest_root
-from migrator.orchestration.gates import Gates, Question
+from migrator.errors import ChecksFailed, Refused, SourceMoved, exit_code_of
+from migrator.orchestration.gates import Gates, Question, bound_to
 from migrator.orchestration.itinerary import (
     AGAIN,
     CATCH_UP,
     CATCH_UP_UNTIL_SMALL,
     CHECK_AFTER,
+    FALL_BACK,
+    FALL_BACK_AT_A_LOSS,
+    LOOK_BACK,
+    LOOK_BACK_AT_A_LOSS,
+    STAY,
     Row,
     gate_of,
     next_row,
+    row_from,
     way_back,
 )
 from migrator.planfile import not_carried_out
+from migrator.steps.fall_back import is_going_back
+from migrator.steps.freeze import was_target_frozen
+from migrator.steps.looking_back import changes_told, count_of, counts_in_words, named_changes
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import have_passed
 from migrator.steps.verify import verify_now
@@ -53,6 +61,7 @@ class Journey:
 
         Raises Refused when `until` was asked for and something holds the application before it.
         """
+        self._stay_at_the_target()
         self._copy_again_what_failed()
         self._catch_up_if_that_is_all()
         self._check_after_the_switch()
@@ -72,12 +81,43 @@ class Journey:
             if self._phase.is_at_least(Phase.SWITCHING):
                 raise Refused(
                     f"`{self.scene.application.name}` is `{self._phase}`: only a fall back leads back from there",
-                    hint="`fall-back` is not carried out yet: undo the switches by hand, in reverse order",
+                    hint=f"type `migrator fall-back {self.scene.plan.path}`",
                 )
             return
         halt = self._closed(row)
         if halt is not None:
             raise Refused(f"`{self.scene.application.name}`: {halt.sentence}", hint="type it again with `--yes`")
+        self._attempt(row)
+
+    def fall_back(self, *, accepts_loss: bool = False) -> None:
+        """Go back after the switch, to `seeded`; nothing to do where that is reached or no freeze has begun.
+
+        What changed at the target is told before anything is asked for or done. Refused when it could be lost, unless
+        `accepts_loss`: then what is lost needs an approval of its own.
+        """
+        name, path = self.scene.application.name, self.scene.plan.path
+        if not self._phase.is_at_least(Phase.FROZEN):
+            return
+        if row_from(FALL_BACK, self._phase) is None:
+            is_over = self._phase.is_at_least(Phase.ACCEPTED)
+            raise Refused(
+                f"`{name}` is `{self._phase}`: a fall back leads back from `{Phase.SWITCHED_OVER}`",
+                hint="accepted, the target is the truth: move it as a new application, the other way round"
+                if is_over
+                else f"before the switch, `migrator roll-back {path}` leads back",
+            )
+        self._attempt(self._row_of(LOOK_BACK_AT_A_LOSS if accepts_loss else LOOK_BACK))
+        told = changes_told(self.scene.journal)
+        assert told is not None
+        is_at_a_loss = accepts_loss and count_of(told) > 0
+        row = self._row_of(FALL_BACK_AT_A_LOSS if is_at_a_loss else FALL_BACK)
+        halt = self._closed(row)
+        if halt is not None:
+            raise Refused(
+                f"`{name}`: {halt.sentence}; changed at the target since the switch: {counts_in_words(told)}",
+                hint=f"type it again with `--yes`, or approve it with `migrator approve {path} {halt.gate}`",
+                details=named_changes(self.scene),
+            )
         self._attempt(row)
 
     def accept(self) -> Halt | None:
@@ -87,6 +127,9 @@ class Journey:
                 f"`{self.scene.application.name}` is `{self._phase}`: only what is switched over can be accepted",
                 hint=f"see where it stands: `migrator status {self.scene.plan.path}`",
             )
+        self._stay_at_the_target()
+        if self._is_check_due:  # a word of the operator: here nothing goes back by itself
+            self._attempt(CHECK_AFTER)
         return self.advance()
 
     def verify(self, *, both_sides: bool) -> None:
@@ -112,10 +155,52 @@ class Journey:
         if self.until is Phase.SEEDED and self._phase is Phase.SEEDED:
             self._attempt(CATCH_UP)
 
+    @property
+    def _is_check_due(self) -> bool:
+        return self._phase is Phase.SWITCHED_OVER and not have_passed(self.scene)
+
     def _check_after_the_switch(self) -> None:
-        """Make the smoke checks that are due; ChecksFailed, which `on_failure` is about, keeps the application here."""
-        if self._phase is Phase.SWITCHED_OVER and not have_passed(self.scene):
+        """Make the smoke checks that are due; when they fail, hold the application here or go back, as the plan says.
+
+        Raises ChecksFailed either way, or what kept it from going back.
+        """
+        if not self._is_check_due:
+            return
+        try:
             self._attempt(CHECK_AFTER)
+        except ChecksFailed as failure:
+            if self.scene.application.on_failure == "go_back":
+                self._go_back_after(failure)
+            raise
+
+    def _go_back_after(self, failure: ChecksFailed) -> None:
+        """What `on_failure: go_back` asks for; the plan is its approval. Nothing is lost by it, or it is refused."""
+        self.scene.on_event(Note("going back, as `on_failure` says", self.scene.application.name, "warning"))
+        self._attempt(self._row_of(LOOK_BACK))
+        self._attempt(self._row_of(FALL_BACK))
+        raise ChecksFailed(
+            f"{failure.message}; it has gone back, and its users are at the source again",
+            hint="mend what the checks found; then the same command goes on from `seeded`",
+            details=failure.details,
+        ) from failure
+
+    def _stay_at_the_target(self) -> None:
+        """Going forward ends a fall back that has undone nothing yet; Refused once it has."""
+        row = row_from(STAY, self._phase)
+        if row is None:
+            return
+        if is_going_back(self.scene):
+            raise Refused(
+                f"`{self.scene.application.name}` is falling back: its switches are being undone",
+                hint=f"finish that first: `migrator fall-back {self.scene.plan.path}`",
+            )
+        if was_target_frozen(self.scene):
+            self._attempt(row)
+
+    def _row_of(self, rows: tuple[Row, ...]) -> Row:
+        row = row_from(rows, self._phase)
+        assert row is not None, "these rows start wherever a fall back does"
+        return row
 
     def _held_before(self, row: Row) -> Halt | None:
         if row.start is Phase.SEEDED:
@@ -144,7 +229,7 @@ class Journey:
             self.scene.application,
             gate,
             journal.used_approvals(),
-            lambda: manifest_root(journal.items()),
+            lambda: bound_to(gate, journal),
         )
 
     def _soak_left(self) -> Halt | None:

@@ -11,10 +11,9 @@ from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Tally, WaveReport
 from migrator.errors import EndpointUnavailable, MigratorError, exit_code_of, most_serious
-from migrator.evidence.manifest_root import manifest_root
 from migrator.journal.application import ApplicationView
 from migrator.journal.journal import Journal
-from migrator.orchestration.gates import Question, demand_of, opened_by
+from migrator.orchestration.gates import Question, bound_to, demand_of, opened_by
 from migrator.orchestration.itinerary import gate_of, next_row
 from migrator.orchestration.wave import Outcome
 from migrator.steps.smoke_checks import recorded_checks
@@ -54,7 +53,7 @@ def closed_gate(
     gate = gate_of(row, application) if row is not None else None
     if gate is None or journal is None or view is None or phase is Phase.SWITCHING:
         return None
-    question = Question(plan, application, gate, view.used_approvals(), lambda: manifest_root(view.items()))
+    question = Question(plan, application, gate, view.used_approvals(), lambda: bound_to(gate, view))
     return gate if opened_by(question, journal) is None else None
 
 

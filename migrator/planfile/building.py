@@ -14,6 +14,7 @@ from migrator.domain.plan import (
     Cutover,
     Dataset,
     EndpointSpec,
+    FallBack,
     Limits,
     Location,
     Owner,
@@ -26,10 +27,10 @@ from migrator.domain.plan import (
 )
 from migrator.planfile.building_acts import check, dns_switch, haproxy_switch, http_switch, own_switch
 from migrator.planfile.content import content_of, digest_of
-from migrator.planfile.effect_shapes import CommandSwitch, FreezeShape, SwitchShape
+from migrator.planfile.effect_shapes import CommandSwitch, FreezeShape, SwitchShape, TargetFreezeShape
 from migrator.planfile.endpoint_shapes import EndpointShape, SshShape
 from migrator.planfile.order_rules import DEFAULT_OWNER
-from migrator.planfile.shapes import ApplicationShape, CalendarShape, DatasetShape, PlanShape, WaveShape
+from migrator.planfile.shapes import ApplicationShape, CalendarShape, DatasetShape, FallBackShape, PlanShape, WaveShape
 
 
 def build(path: Path, shape: PlanShape) -> Plan:
@@ -92,7 +93,7 @@ class _Builder:
             two_person=shape.two_person,
             on_failure=shape.on_failure,
             gates=tuple(shape.gates),
-            fall_back_source_write=shape.fall_back.source_write,
+            fall_back=_fall_back(shape.fall_back),
         )
 
     def _dataset(self, shape: DatasetShape) -> Dataset:
@@ -143,8 +144,12 @@ class _Builder:
         return Path(os.path.normpath(os.path.join(self._folder, os.path.expanduser(text))))
 
 
-def _triple(shape: FreezeShape | CommandSwitch) -> Triple:
+def _triple(shape: FreezeShape | TargetFreezeShape | CommandSwitch) -> Triple:
     return Triple(shape.on, tuple(shape.apply), tuple(shape.probe), tuple(shape.undo), shape.timeout)
+
+
+def _fall_back(shape: FallBackShape) -> FallBack:
+    return FallBack(shape.source_write, shape.endpoint, _triple(shape.freeze) if shape.freeze else None)
 
 
 def _calendar(shape: CalendarShape) -> Calendar:

@@ -65,6 +65,16 @@ class FreezeShape(Mapping):
     timeout: Timeout = Field(default=DEFAULT_TIMEOUT_SECONDS, description=_TIMEOUT)
 
 
+class TargetFreezeShape(Mapping):
+    """How writes at the target are stopped while falling back; undone at the next switch-over."""
+
+    on: Place = Field(default="target", description=ON)
+    apply: Argv = Field(description=_APPLY)
+    probe: Argv = Field(description=_PROBE)
+    undo: Argv = Field(description=_UNDO)
+    timeout: Timeout = Field(default=DEFAULT_TIMEOUT_SECONDS, description=_TIMEOUT)
+
+
 class CommandSwitch(Mapping):
     """A switch of the operator's own making."""
 

@@ -17,15 +17,13 @@ _STEPS = (
     "switch-over",
     "accept",
     "decommission",
-    "roll-back",
-    "fall-back",
 )
 
 
 def not_carried_out(plan: Plan, application: Application) -> tuple[tuple[str, str], ...]:
     """Step and sentence of each such part that bears on `application`, in the order of the itinerary.
 
-    The itinerary must not pass the step; only the step `fall-back` lies off the way of a run.
+    The itinerary must not pass the step.
     """
     wave = plan.wave_of(application.name)
     found = [
@@ -59,8 +57,6 @@ def _of_application(application: Application) -> Iterator[tuple[str, str]]:
             f"`verify_under_freeze: {application.verify_under_freeze}`",
         ),
         *((True, "switch-over", f"the gate `{gate}`") for gate in application.gates),
-        (application.on_failure != "hold", "switch-over", f"`on_failure: {application.on_failure}`"),
-        (application.fall_back_source_write, "fall-back", "`fall_back`"),
     ]
     for is_used, step, what in parts:
         if is_used:

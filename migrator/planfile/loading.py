@@ -14,6 +14,7 @@ from migrator.planfile.building import build
 from migrator.planfile.composing import Document, compose
 from migrator.planfile.dns_shape import dns_rules
 from migrator.planfile.endpoint_rules import endpoint_rules
+from migrator.planfile.fall_back_rules import fall_back_rules
 from migrator.planfile.finding import At, Problem
 from migrator.planfile.order_rules import name_rules, order_rules
 from migrator.planfile.own_kinds import own_switch_rules
@@ -22,6 +23,17 @@ from migrator.planfile.reading import read_text
 from migrator.planfile.remarks import MOST_COMPLAINTS, Remark, invalid
 from migrator.planfile.shapes import PlanShape
 from migrator.planfile.wording import shape_remarks
+
+_RULES = (
+    endpoint_rules,
+    name_rules,
+    order_rules,
+    location_rules,
+    effect_rules,
+    fall_back_rules,
+    dns_rules,
+    own_switch_rules,
+)
 
 
 def load_plan(path: Path) -> Plan:
@@ -49,6 +61,6 @@ def _rule_remarks(document: Document, folder: str) -> Iterator[Remark]:
 
 
 def _problems(plan: At, folder: str) -> Iterator[Problem]:
-    for rule in (endpoint_rules, name_rules, order_rules, location_rules, effect_rules, dns_rules, own_switch_rules):
+    for rule in _RULES:
         yield from rule(plan)
     yield from overlap_rules(plan, folder)

@@ -100,10 +100,18 @@ class _Effect(NamedTuple):
     is_command: bool
 
 
+def _freezes(application: At) -> Iterator[_Effect]:
+    falling_back = application.key("fall_back").key("freeze")
+    for what, freeze, default in (
+        ("freeze", application.key("freeze"), "source"),
+        ("freeze of `fall_back`", falling_back, "target"),
+    ):
+        if isinstance(freeze.value, dict):
+            yield _Effect(what, freeze.key("on").text(default), _pointed(freeze), is_command=True)
+
+
 def _effects(application: At) -> Iterator[_Effect]:
-    freeze = application.key("freeze")
-    if isinstance(freeze.value, dict):
-        yield _Effect("freeze", freeze.key("on").text("source"), _pointed(freeze), is_command=True)
+    yield from _freezes(application)
     for item in application.key("switch").items():
         for kind, default in (("symlink", "target"), ("command", ""), ("haproxy", "target")):
             switch = item.key(kind)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_serializer, model_validator
 
 from migrator.planfile.check_shapes import CheckShape
-from migrator.planfile.effect_shapes import FreezeShape, SwitchShape
+from migrator.planfile.effect_shapes import FreezeShape, SwitchShape, TargetFreezeShape
 from migrator.planfile.endpoint_shapes import EndpointShape
 from migrator.planfile.fields import (
     Date,
@@ -128,6 +128,14 @@ class FallBackShape(Mapping):
 
     source_write: Flag = Field(
         default=False, description="`true`: what users wrote at the target may be copied to the source."
+    )
+    endpoint: Name | None = Field(
+        default=None,
+        description="Endpoint by which the source is written, with other credentials than it is read; "
+        "without it, the source's own.",
+    )
+    freeze: TargetFreezeShape | None = Field(
+        default=None, description="How writes at the target are stopped before the last copy back."
     )
 
 

@@ -1,10 +1,10 @@
-"""`freeze` and `thaw`: writes at the source stopped, and allowed again."""
+"""`freeze` and `thaw`: writes stopped, and allowed again: at the source, and at the target of a fall back."""
 
 from __future__ import annotations
 
 from migrator.steps.scene import Scene
-from migrator.switching.cautious import put_in_place, take_back
-from migrator.switching.effects import freeze_effect
+from migrator.switching.cautious import Verb, put_in_place, take_back
+from migrator.switching.effects import freeze_effect, target_freeze_effect
 
 
 def freeze(scene: Scene) -> None:
@@ -19,3 +19,24 @@ def thaw(scene: Scene) -> None:
     effect = freeze_effect(scene.application, scene.place)
     if effect is not None:
         take_back(effect, scene.journal, scene.on_event)
+
+
+def freeze_target(scene: Scene) -> None:
+    """Return when the plan's probe says that nobody writes at the target; without `fall_back: freeze`, at once."""
+    effect = target_freeze_effect(scene.application, scene.place)
+    if effect is not None:
+        put_in_place(effect, scene.journal, scene.on_event)
+
+
+def thaw_target(scene: Scene) -> None:
+    """Return when the plan's probe says that the target may be written."""
+    effect = target_freeze_effect(scene.application, scene.place)
+    if effect is not None:
+        take_back(effect, scene.journal, scene.on_event)
+
+
+def was_target_frozen(scene: Scene) -> bool:
+    """Whether the latest that we did about it was to stop the writes at the target, or to try."""
+    effect = target_freeze_effect(scene.application, scene.place)
+    last = None if effect is None else scene.journal.last_effect(effect.name)
+    return last is not None and last.verb == Verb.APPLY

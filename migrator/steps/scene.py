@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -36,23 +36,25 @@ class Scene:
     stop: Stop
     holder: str  # whose lock it is on a target root: this state's
     adopt: bool = False
-    _held: ExitStack | None = None
-    _abilities: dict[Location, Abilities] = field(default_factory=dict)
+    _held: ExitStack = field(default_factory=ExitStack)
+    _roots: set[Location] = field(default_factory=set)  # that are held
+    _abilities: dict[tuple[Place, Location], Abilities] = field(default_factory=dict)
 
     def hold_targets(self) -> None:
         """Take the lock on every target root, once; Held when another run has one. Missing roots are made first."""
-        if self._held is not None:
-            return
-        with ExitStack() as stack:
-            for dataset in self.application.datasets:
-                stack.enter_context(self.hosts.lock(dataset.target, self.journal.temp_key, self.holder))
-            self._held = stack.pop_all()
+        self.hold(dataset.target for dataset in self.application.datasets)
+
+    def hold(self, roots: Iterable[Location]) -> None:
+        """Take the lock on roots that are to be written, once; Held when another run has one."""
+        for root in roots:
+            if root not in self._roots:
+                self._held.enter_context(self.hosts.lock(root, self.journal.temp_key, self.holder))
+                self._roots.add(root)
 
     def let_go(self) -> None:
         """Give the locks back."""
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        self._roots.clear()
+        self._held.close()
 
     def crossings(self) -> Iterator[Crossing]:
         """Each dataset with what is needed to work on it, in the order of the plan."""
@@ -93,29 +95,29 @@ class Scene:
     def source(self, dataset: Dataset) -> Iterator[SourceTree]:
         """The dataset's source; what its lane can do is known from then on."""
         with self.hosts.source(dataset.source) as tree:
-            self._abilities.setdefault(dataset.source, tree.abilities)
+            self._abilities.setdefault(("source", dataset.source), tree.abilities)
             yield tree
 
     @contextmanager
     def target(self, dataset: Dataset) -> Iterator[TargetTree]:
         """The dataset's target; what its lane can do is known from then on."""
         with self.hosts.target(dataset.target, self.journal.temp_key) as tree:
-            self._abilities.setdefault(dataset.target, tree.abilities)
+            self._abilities.setdefault(("target", dataset.target), tree.abilities)
             yield tree
 
     def source_abilities(self, dataset: Dataset) -> Abilities:
         """What the lane to the dataset's source sees and keeps; asked once a run."""
-        if dataset.source not in self._abilities:
+        if ("source", dataset.source) not in self._abilities:
             with self.source(dataset):
                 pass
-        return self._abilities[dataset.source]
+        return self._abilities["source", dataset.source]
 
     def target_abilities(self, dataset: Dataset) -> Abilities:
         """What the lane to the dataset's target sees and keeps; asked once a run."""
-        if dataset.target not in self._abilities:
+        if ("target", dataset.target) not in self._abilities:
             with self.target(dataset):
                 pass
-        return self._abilities[dataset.target]
+        return self._abilities["target", dataset.target]
 
     def reads_source_again(self, dataset: Dataset) -> bool:
         """Whether the proof of freeze reads every source byte: the plan's word, or where the lane sees no ctime."""

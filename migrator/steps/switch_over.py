@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from migrator.domain.phases import Phase
 from migrator.errors import Refused, SourceMoved
+from migrator.steps.fall_back import forget_way_back
+from migrator.steps.freeze import thaw_target
+from migrator.steps.looking_back import remember_targets
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import check_before, forget_checks
 from migrator.steps.verify import in_words
@@ -22,8 +25,11 @@ def switch_over(scene: Scene) -> None:
     is_resumed = scene.journal.phase is Phase.SWITCHING
     if not (is_resumed and any(scene.journal.last_effect(effect.name) for effect in switches)):
         guard(scene)
+        thaw_target(scene)
         check_before(scene)
         forget_checks(scene)
+        forget_way_back(scene)
+        remember_targets(scene)
         scene.journal.move(Phase.SWITCHING, "the guard holds")
     for effect in switches:
         put_in_place(effect, scene.journal, scene.on_event)

@@ -19,9 +19,19 @@ from migrator.switching.http import HttpEffect
 from migrator.switching.own import OwnEffect
 from migrator.switching.quoting import quoted, shown
 
-__all__ = ["FREEZE", "Answer", "CommandEffect", "Effect", "SymlinkEffect", "effects_of", "freeze_effect"]
+__all__ = [
+    "FREEZE",
+    "Answer",
+    "CommandEffect",
+    "Effect",
+    "SymlinkEffect",
+    "effects_of",
+    "freeze_effect",
+    "target_freeze_effect",
+]
 
 FREEZE = "freeze"
+TARGET_FREEZE = "freeze of the target"
 
 # What `SymlinkEffect.prepare` notes when there was no link; base64 never contains this character.
 _NO_LINK = "-"
@@ -133,6 +143,12 @@ def freeze_effect(application: Application, place: Callable[[Place], Host]) -> E
     if application.freeze is None:
         return None
     return CommandEffect(application.name, FREEZE, application.freeze, place(application.freeze.on).run)
+
+
+def target_freeze_effect(application: Application, place: Callable[[Place], Host]) -> Effect | None:
+    """What stops writes at the target of `application` while it falls back; None when the plan has nothing for it."""
+    freeze = application.fall_back.freeze
+    return None if freeze is None else CommandEffect(application.name, TARGET_FREEZE, freeze, place(freeze.on).run)
 
 
 def effects_of(

@@ -87,7 +87,7 @@ class Course:
     def unreadable(self, path: bytes, reason: str) -> None:
         """Count a folder that could not be listed; the scan has recorded it."""
         self._count_failures([(path, reason)])
-        self.crossing.warn(f"cannot read `{display(path) or '.'}` at the source: {reason}")
+        self.crossing.warn(f"cannot read `{display(path) or '.'}` at the {self.crossing.read_side}: {reason}")
 
     def removed(self, paths: Sequence[bytes]) -> None:
         """Record what was deleted at the target, then tell it."""

@@ -160,10 +160,11 @@ def _announce(course: Course, work: Sequence[Entry]) -> None:
 
 def _refuse_a_source_suddenly_empty(course: Course) -> None:
     """A source whose content is all gone is far more often a lost mount than a wish to delete everything."""
+    crossing = course.crossing
     if course.manifest.at_target_count() > 1:
         raise SafetyStop(
-            f"dataset `{course.crossing.dataset.name}`: the source {course.crossing.way.source} is suddenly empty",
-            hint="look whether its file system is mounted; nothing was deleted at the target",
+            f"dataset `{crossing.dataset.name}`: the {crossing.read_side} {crossing.way.source} is suddenly empty",
+            hint=f"look whether its file system is mounted; nothing was deleted at the {crossing.written_side}",
         )
 
 
@@ -209,12 +210,13 @@ def _fail_hot(course: Course) -> None:
 
 def _delete(course: Course) -> None:
     """Remove at the target what we once brought and the source no longer has."""
-    manifest, dataset = course.manifest, course.crossing.dataset
+    manifest, dataset, side = course.manifest, course.crossing.dataset, course.crossing.written_side
     gone, there = manifest.gone_count(), manifest.at_target_count()
     if gone > dataset.max_deletions * there:
         raise SafetyStop(
-            f"dataset `{dataset.name}`: {gone} of {there} items would be deleted at the target",
-            hint=f"the plan allows a share of {dataset.max_deletions:.0%} (`max_deletions`); look at the source first",
+            f"dataset `{dataset.name}`: {gone} of {there} items would be deleted at the {side}",
+            hint=f"the plan allows a share of {dataset.max_deletions:.0%} (`max_deletions`); "
+            f"look at the {course.crossing.read_side} first",
         )
     for block in chain(manifest.gone(), manifest.replaced()):
         course.crossing.stop.check()

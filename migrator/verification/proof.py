@@ -25,6 +25,11 @@ def source_changes(crossing: Crossing, *, read_again: bool) -> list[str]:
     return [f"{crossing.dataset.name}/{display(path)}: {what}" for path, what in changes[:_NAMED]]
 
 
+def source_differences(crossing: Crossing) -> list[str]:
+    """The same by that scan alone; nothing becomes pending by it."""
+    return [f"{crossing.dataset.name}/{display(path)}: {what}" for path, what in _rescan(crossing)[:_NAMED]]
+
+
 def unproven(crossing: Crossing, freeze_seq: int) -> list[str]:
     """Items for which no verification after both the freeze and their copy is on record, in words."""
     rows = crossing.manifest.unproven(freeze_seq, _NAMED)

@@ -236,7 +236,8 @@ class _Look:
             self._crossing.manifest.foreign(self._foreign)
             return False
         for place in (each for each in block if isinstance(each, Unreadable)):
-            self._crossing.warn(f"cannot list `{display(place.path)}` at the target: {place.reason}")
+            side = self._crossing.written_side
+            self._crossing.warn(f"cannot list `{display(place.path)}` at the {side}: {place.reason}")
         self._take([each for each in block if isinstance(each, Entry)])
         return True
 

@@ -16,7 +16,7 @@ from tests.support.cli import clean_environment, run
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^### ([a-z-]+)\n\n```\nmigrator", PAGE, re.MULTILINE)
-LATER = ("fall-back", "decommission", "report", "audit")
+LATER = ("decommission", "report", "audit")
 
 
 def section(title: str) -> str:

@@ -292,10 +292,10 @@ def test_a_reader_that_leaves_stops_nothing(move: Move) -> None:
 
 
 def test_what_is_not_carried_out_yet_is_said_and_never_passed(move: Move) -> None:
-    cli = move.cli(on_failure="go_back")
+    cli = move.cli(gates=["month-closed"])
     assert "not carried out yet" in cli("plan").stdout
     outcome = cli("run", "--yes", expect=4)
-    assert "`on_failure: go_back` is not carried out yet" in outcome.stderr + outcome.stdout
+    assert "the gate `month-closed` is not carried out yet" in outcome.stderr + outcome.stdout
     assert cli.phases() == {NAME: "verified"}
     assert move.is_untouched
 

@@ -26,6 +26,7 @@ class Move:
     # How the endpoints see the two roots, where that differs.
     source_path: str | None = None
     target_path: str | None = None
+    more_ends: Mapping[str, Mapped] = field(default_factory=dict)  # beside `old` and `new`
 
     @property
     def frozen(self) -> Path:
@@ -64,7 +65,7 @@ class Move:
 
     def cli(self, *others: Mapped, state: str = "state", **more: object) -> Cli:
         """Write the plan, with `others` as further applications, and give the command line for it."""
-        ends: Mapping[str, Mapped] = {"old": self.source_end, "new": self.target_end}
+        ends: Mapping[str, Mapped] = {"old": self.source_end, "new": self.target_end, **self.more_ends}
         plan = write_plan(self.folder / "plan.yaml", ends, self.application(**more), *others)
         return Cli(plan, self.folder / state, {})
 

@@ -217,7 +217,7 @@ def test_every_help_has_the_exit_codes_and_the_common_options(capsys: pytest.Cap
         assert option in shown
 
 
-@pytest.mark.parametrize("name", ["fall-back", "decommission", "report", "audit"])
+@pytest.mark.parametrize("name", ["decommission", "report", "audit"])
 def test_what_is_not_carried_out_yet_is_refused(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert main([name, "p.yaml", "--wave", "july", "--out", "x"]) == 4
     error, blank, hint = capsys.readouterr().err.splitlines()

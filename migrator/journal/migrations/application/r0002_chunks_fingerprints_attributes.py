@@ -1,4 +1,4 @@
-"""What large files have in place, what folders looked like, and what only an agent sees of an entry."""
+"""What large files have in place, what folders looked like, what only an agent sees of an entry; and the way back."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,6 +33,11 @@ def upgrade() -> None:
         sa.Column("inode", sa.Integer),
         sqlite_with_rowid=False,
     )
+    _make_chunks()
+    _make_way_back()
+
+
+def _make_chunks() -> None:
     op.create_table(
         "chunk",
         sa.Column("dataset", sa.Integer, primary_key=True),
@@ -40,5 +45,29 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.ForeignKeyConstraint(["dataset", "path"], ["large_file.dataset", "large_file.path"], ondelete="CASCADE"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _make_way_back() -> None:
+    op.add_column("dataset", sa.Column("is_back", sa.Integer, nullable=False, server_default="0"))
+    op.create_table(
+        "loss",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("items", sa.Integer, nullable=False),
+        sa.Column("size_bytes", sa.Integer, nullable=False),
+        sa.Column("given_up_at", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "lost_item",
+        sa.Column("loss", sa.Integer, sa.ForeignKey("loss.id"), primary_key=True),
+        sa.Column("dataset", sa.Text, primary_key=True),
+        sa.Column("path", sa.LargeBinary, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("what", sa.Text, nullable=False),
+        sa.Column("size", sa.Integer, nullable=False),
+        sa.Column("mtime_ns", sa.Integer, nullable=False),
+        sa.Column("link", sa.LargeBinary),
         sqlite_with_rowid=False,
     )
