@@ -25,6 +25,7 @@ from tests.support.trees import build_many
 RUN_TO_FROZEN = ("run", "--until", "frozen", "--yes")
 RUN_TO_SWITCHED_OVER = ("run", "--until", "switched-over", "--yes")
 ROLL_BACK = ("roll-back", "--yes")
+FALL_BACK = ("fall-back", "--yes")
 
 
 @pytest.fixture
@@ -129,6 +130,34 @@ def test_a_switch(stage: Stage, move: Move) -> None:
     acted_once(stage, "apply", since=prepared)
     assert cli.phases() == {NAME: "switched-over"}
     assert freeze.acts == ["probe-no", "apply-begun", "apply-done", "probe-yes"], "what is frozen is not frozen again"
+
+
+def test_the_undo_of_a_switch(stage: Stage, move: Move) -> None:
+    freeze = Hook(move.folder / "freeze")
+    cli = move.cli(freeze=freeze.triple, switch=[stage.in_plan], fall_back={"source_write": True})
+    cli(*RUN_TO_SWITCHED_OVER)
+    (move.target / "upload").write_text("by a user")
+    switched, frozen = len(stage.acts), len(freeze.acts)
+    killed_at_each(cli, stage, TAKING_BACK, FALL_BACK)
+    acted_once(stage, "undo", since=switched)
+    assert cli.phases() == {NAME: "seeded"}
+    assert (move.source / "upload").read_text() == "by a user"
+    assert freeze.acts[frozen:] == ["probe-yes", "undo-begun", "undo-done", "probe-no"], "thawed once, after the switch"
+
+
+def test_a_freeze_of_the_target_and_the_thaw_after_a_fall_back(move: Move) -> None:
+    source, target = Hook(move.folder / "freeze"), Hook(move.folder / "closed")
+    cli = move.cli(freeze=source.triple, fall_back={"source_write": True, "freeze": target.triple})
+    cli(*RUN_TO_SWITCHED_OVER)
+    begun, frozen = len(target.acts), len(source.acts)
+    for act in PLACING:
+        kill_at(act, cli, target, FALL_BACK)
+    for act in TAKING_BACK:
+        kill_at(act, cli, source, FALL_BACK)
+    cli(*FALL_BACK)
+    acted_once(target, "apply", since=begun)
+    acted_once(source, "undo", since=frozen)
+    assert cli.phases() == {NAME: "seeded"}
 
 
 @dataclass(frozen=True)
