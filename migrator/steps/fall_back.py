@@ -148,7 +148,7 @@ def _unless_more_is_lost(scene: Scene) -> TargetChanges:
     changes, told = changes_now(scene), changes_told(scene.journal)
     if told is None or changes.digest != told.digest:
         raise Refused(
-            f"the target has changed since its loss was approved; now {counts_in_words(changes)}",
+            f"the target has changed since the list of what would be lost was made: {counts_in_words(changes)} by now",
             hint="stop the writes there; the same command then lists anew what would be lost, to be approved",
             details=named_changes(scene),
         )
@@ -162,12 +162,12 @@ def _have_changes(ways: Sequence[WayBack]) -> bool:
 def _write(scene: Scene, ways: Sequence[WayBack], carry: Callable[[Course], ScanRecord]) -> None:
     """One pass from the targets to the sources, if the plan allows it; the first comes only to a source as frozen."""
     if not scene.application.fall_back.source_write:
-        changes = changes_now(scene)
+        names, changes = named_changes(scene), changes_now(scene)
         raise Refused(
-            f"falling back would lose what was written at the target: {counts_in_words(changes)}",
+            f"falling back would lose what was written at the target: {in_words(names, count_of(changes))}",
             hint="let the plan say `fall_back: {source_write: true}`, to have it copied to the source first; "
             "or give it up with `--accept-loss`",
-            details=named_changes(scene),
+            details=names,
         )
     _compare_sources(scene, ways, is_refused=_progress(scene) is None)
     if _progress(scene) is None:

@@ -11,7 +11,7 @@ import pytest
 from tests.support.cli import Cli
 from tests.support.moves import NAME, Move, footprint, give
 from tests.support.plans import Mapped, flag_freeze, local, remote
-from tests.support.sshd import Account, ClientKey, Setup, Sshd, running_sshd
+from tests.support.sshd import Account, ClientKey, Setup, Sshd, own_account, running_sshd
 from tests.support.trees import differences
 from tests.support.users import CHANGED, CREATED, DELETED, live, plant
 
@@ -90,7 +90,9 @@ def test_without_writes_at_the_target_nothing_is_copied_and_nothing_asked(move: 
     (changes,) = outcome.events("target.changes")
     assert {changes[word] for word in ("created", "changed", "deleted", "unknown", "size_bytes")} == {0}
     assert outcome.events("item.acknowledged") == []
-    assert [(event["effect"], event["verb"]) for event in outcome.events("effect.noted") if event["verb"] == "undo"] == [
+    assert [
+        (event["effect"], event["verb"]) for event in outcome.events("effect.noted") if event["verb"] == "undo"
+    ] == [
         ("switch 2 (command)", "undo"),
         ("switch 1 (symlink)", "undo"),
         ("freeze", "undo"),
@@ -130,7 +132,7 @@ def test_where_the_source_may_not_be_written_nothing_is_lost_in_silence(move: Mo
     (move.target / "folder 0" / "upload").write_text("by a user")
     outcome = cli("fall-back", "--yes", expect=4)
     assert "would lose" in outcome.stderr
-    assert "files/folder 0/upload: created" in outcome.stderr
+    assert "files/folder 0/upload: created" in outcome.stdout
     assert "--accept-loss" in outcome.stderr
     assert cli.phases() == {NAME: "switched-over"}
     assert move.is_switched_over
@@ -162,19 +164,31 @@ def test_an_endpoint_that_leads_elsewhere_is_found_out(
     account: Account, client_key: ClientKey, ground: Path, tmp_path: Path
 ) -> None:
     """What was copied is read again by the endpoint that the source is read by."""
-    source = tmp_path / "source"
-    plant(source)
-    (account.data / "elsewhere").mkdir(exist_ok=True)
-    jailed = Setup(account, client_key, lines=account.jailed(read_only=False))
-    with running_sshd(jailed) as elsewhere:
-        path = f"/data/{ground.name}"
-        plant(ground)
-        give(ground, account)
+    with (
+        own_account() as other,
+        running_sshd(Setup(account, client_key, lines=account.jailed(read_only=True))) as reader,
+        running_sshd(Setup(other, client_key, lines=other.jailed(read_only=False))) as writer,
+    ):
+        elsewhere = other.data / "ground"
+        for root, owner in ((ground, account), (elsewhere, other)):
+            root.mkdir(exist_ok=True)
+            plant(root)
+            give(root, owner)
         move = Move(
-            tmp_path, source, tmp_path / "target", more_ends={"old-rw": remote(elsewhere.endpoint("openssh"))}
+            tmp_path,
+            Path("/data/ground"),
+            tmp_path / "target",
+            source_end=remote(reader.endpoint("openssh")),
+            more_ends={"old-rw": remote(writer.endpoint("openssh"))},
         )
-        assert path
-        del move
+        cli = switched(move, source_write=True, endpoint="old-rw")
+        (move.target / "upload").write_text("by a user")
+        outcome = cli("fall-back", "--yes", expect=3)
+        assert (elsewhere / "upload").exists()
+    assert "files/upload: is missing" in outcome.stdout
+    assert "leads to the same place" in outcome.stderr
+    assert cli.phases() == {NAME: "switched-over"}
+    assert move.is_switched_over
 
 
 def test_what_changed_without_a_trace_of_time_and_size_comes_home(move: Move) -> None:
@@ -188,7 +202,9 @@ def test_what_changed_without_a_trace_of_time_and_size_comes_home(move: Move) ->
     assert (move.source / "folder 0" / "file 150").read_text().startswith("so it is!")
 
 
-def test_over_sftp_too_where_nothing_but_the_bytes_tells_it(sshd: Sshd, account: Account, ground: Path, tmp_path: Path) -> None:
+def test_over_sftp_too_where_nothing_but_the_bytes_tells_it(
+    sshd: Sshd, account: Account, ground: Path, tmp_path: Path
+) -> None:
     move = Move(tmp_path, tmp_path / "source", ground / "target", target_end=remote(sshd.endpoint("openssh")))
     plant(move.source)
     cli = switched(move, source_write=True)
@@ -251,7 +267,7 @@ def test_a_source_that_changed_since_it_was_frozen_is_not_written(move: Move) ->
     before = footprint(move.source)
     outcome = cli("fall-back", "--yes", expect=4)
     assert "not as it was frozen" in outcome.stderr
-    assert "files/folder 0/file 000: changed" in outcome.stderr
+    assert "files/folder 0/file 000: changed" in outcome.stdout
     assert cli.phases() == {NAME: "switched-over"}
     assert footprint(move.source) == before
 
@@ -303,7 +319,7 @@ def test_and_is_not_lost_in_silence_where_the_source_may_not_be_written(move: Mo
     switch = move.application()["switch"]
     switch[1]["command"]["undo"] = ["sh", "-c", f'echo late > "{move.target}/late"; rm -f "{move.switched}"']
     cli = switched(move, application={"switch": switch})
-    assert "files/late: created" in cli("fall-back", "--yes", expect=4).stderr
+    assert "files/late: created" in cli("fall-back", "--yes", expect=4).stdout
     assert cli.phases() == {NAME: "switching"}
     assert move.frozen.exists(), "nobody may write at the source while that is open"
     assert "falling back" in cli("run", "--yes", expect=4).stderr
