@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrator.domain.phases import Phase
 from migrator.errors import Refused, SourceMoved
 from migrator.steps.fall_back import forget_way_back
-from migrator.steps.freeze import thaw_target
+from migrator.steps.freeze import refuse_unless_frozen, thaw_target
 from migrator.steps.looking_back import remember_targets
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import check_before, forget_checks
@@ -30,6 +30,7 @@ def switch_over(scene: Scene) -> None:
         forget_checks(scene)
         forget_way_back(scene)
         remember_targets(scene)
+        refuse_unless_frozen(scene)  # the last thing, since everything before may have taken long
         scene.journal.move(Phase.SWITCHING, "the guard holds")
     for effect in switches:
         put_in_place(effect, scene.journal, scene.on_event)

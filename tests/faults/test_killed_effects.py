@@ -129,7 +129,7 @@ def test_a_switch(stage: Stage, move: Move) -> None:
     killed_at_each(cli, stage, PLACING, RUN_TO_SWITCHED_OVER)
     acted_once(stage, "apply", since=prepared)
     assert cli.phases() == {NAME: "switched-over"}
-    assert freeze.acts == ["probe-no", "apply-begun", "apply-done", "probe-yes"], "what is frozen is not frozen again"
+    assert freeze.acts.count("apply-begun") == 1, "what is frozen is not frozen again"
 
 
 def test_the_undo_of_a_switch(stage: Stage, move: Move) -> None:
