@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from migrator.errors import Refused
 from migrator.steps.scene import Scene
 from migrator.switching.cautious import Verb, put_in_place, take_back
-from migrator.switching.effects import Answer, freeze_effect, target_freeze_effect
+from migrator.switching.effects import freeze_effect, target_freeze_effect
 
 
 def freeze(scene: Scene) -> None:
@@ -20,27 +19,6 @@ def thaw(scene: Scene) -> None:
     effect = freeze_effect(scene.application, scene.place)
     if effect is not None:
         take_back(effect, scene.journal, scene.on_event)
-
-
-def refuse_unless_frozen(scene: Scene) -> None:
-    """Return only when the source, where the plan freezes it, is frozen still: a reboot or a person may have thawed it.
-
-    Asks the probe and acts on nothing. Raises Refused.
-    """
-    effect = freeze_effect(scene.application, scene.place)
-    answer = Answer.IN_PLACE if effect is None else effect.probe()
-    if answer is Answer.IN_PLACE:
-        return
-    name, path = scene.application.name, scene.plan.path
-    if answer is Answer.UNKNOWN:
-        raise Refused(
-            f"it is not known whether the source of `{name}` is frozen still: the probe gave neither yes nor no",
-            hint="see what ails the probe; then the same command asks it again",
-        )
-    raise Refused(
-        f"the source of `{name}` is no longer frozen: its probe says no",
-        hint=f"find out who thawed it; then `migrator roll-back {path}`, and freeze it anew",
-    )
 
 
 def freeze_target(scene: Scene) -> None:

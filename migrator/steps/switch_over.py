@@ -5,10 +5,11 @@ from __future__ import annotations
 from migrator.domain.phases import Phase
 from migrator.errors import Refused, SourceMoved
 from migrator.steps.fall_back import forget_way_back
-from migrator.steps.freeze import refuse_unless_frozen, thaw_target
+from migrator.steps.freeze import thaw_target
 from migrator.steps.looking_back import remember_targets
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import check_before, forget_checks
+from migrator.steps.still_frozen import refuse_unless_frozen
 from migrator.steps.verify import in_words
 from migrator.switching.cautious import put_in_place
 from migrator.switching.effects import effects_of
