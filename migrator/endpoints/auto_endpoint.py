@@ -39,10 +39,8 @@ class AutoEndpoint:
         return self._chosen_one().target(root, temp_key)
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        """Run a command there; see Endpoint.run."""
-        if self._chosen is not None:
-            return self._chosen.run(argv, timeout_seconds)
-        return self._connector.run(argv, timeout_seconds)
+        """Run a command there, which does not outlive us where an agent answers; see Endpoint.run."""
+        return self._chosen_one().run(argv, timeout_seconds)
 
     def read_link(self, path: bytes) -> bytes | None:
         """The text of the symbolic link at `path`; None when nothing is there; Refused for other kinds."""

@@ -334,8 +334,9 @@ class Host(Protocol):
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
         """Run a command there, without a terminal and with an empty standard input.
 
-        Over SSH the arguments are joined by `shlex.join`; here they are given as they are. Raises
-        EndpointUnavailable when the host cannot be reached; a command that fails is an answer, not an error.
+        Over SSH the arguments are joined by `shlex.join`; here they are given as they are. It does not outlive us,
+        except at a host without an agent. Raises EndpointUnavailable when the host cannot be reached; a command that
+        fails is an answer, not an error.
         """
 
     def read_link(self, path: bytes) -> bytes | None:

@@ -7,16 +7,14 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Self
 
 from migrator.endpoints.contract import OUTPUT_LIMIT_BYTES, Completed
-
-# What a shell answers where a command cannot be started; SSH endpoints answer the same.
-_NOT_FOUND = 127
-_NOT_EXECUTABLE = 126
+from migrator.endpoints.guard import guarded
 
 _SECRET = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|ASKPASS", re.IGNORECASE
@@ -37,24 +35,20 @@ def environment_without_secrets(environment: Mapping[str, str]) -> dict[str, str
 def run_command(argv: Sequence[str], timeout_seconds: float) -> Completed:
     """Run `argv` in a session of its own, standard input empty; see Endpoint.run.
 
-    When its time is over it gets SIGTERM, and with all its children SIGKILL a second later. A daemon that it leaves
-    behind may keep the output open: it is not waited for.
+    When its time is over it gets SIGTERM, and with all its children SIGKILL a second later; it does not outlive us. A
+    daemon that it leaves behind does, and may keep the output open: it is not waited for.
     """
     deadline = time.monotonic() + timeout_seconds
-    try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=environment_without_secrets(os.environ),
-        )
-    except FileNotFoundError:
-        return Completed(_NOT_FOUND, b"", f"{argv[0]}: not found".encode())
-    except OSError as error:
-        return Completed(_NOT_EXECUTABLE, b"", f"{argv[0]}: {error.strerror}".encode())
-    with _Output(process) as output:
+    process = subprocess.Popen(
+        guarded(sys.executable, argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=environment_without_secrets(os.environ),
+    )
+    assert process.stdin is not None
+    with process.stdin, _Output(process) as output:
         try:
             status = _wait(process, output, deadline)
         except BaseException:

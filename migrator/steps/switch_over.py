@@ -9,6 +9,7 @@ from migrator.steps.guard import guard
 from migrator.steps.looking_back import remember_targets
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import check_before, forget_checks
+from migrator.steps.still_frozen import refuse_unless_frozen
 from migrator.switching.cautious import Verb, put_in_place
 from migrator.switching.effect import Effect
 from migrator.switching.effects import effects_of
@@ -29,6 +30,7 @@ def switch_over(scene: Scene) -> None:
         forget_checks(scene)
         forget_way_back(scene)
         remember_targets(scene)
+        refuse_unless_frozen(scene)  # the last thing, since everything before may have taken long
         scene.journal.move(Phase.SWITCHING, "the guard holds")
     for effect in switches:
         put_in_place(effect, scene.journal, scene.on_event)

@@ -1,4 +1,4 @@
-"""Traffic of an HAProxy backend moved from one server to another: the new one first, so that no request is lost."""
+"""Traffic of an HAProxy backend moved from one server to another in one command, once the new one is known to be up."""
 
 from __future__ import annotations
 
@@ -89,7 +89,10 @@ class HaproxyEffect:
         return Answer.UNKNOWN
 
     def prepare(self) -> str:
-        """What the new server was: `maint` or `drain`. Refused when it takes requests already."""
+        """What the new server was: `maint` or `drain`. Refused when it takes requests already.
+
+        A run that is cut off while it waits for the new server leaves it in `drain`, which is then what it was.
+        """
         old, new = self._look()
         if new.is_ready:
             raise Refused(
@@ -99,13 +102,11 @@ class HaproxyEffect:
         return new.word
 
     def apply(self) -> None:
-        """Make the new server ready, wait until it is up, drain the old one, wait until its sessions have ended.
+        """Have the new server checked, give it the traffic when it is up, wait until the old one's sessions have ended.
 
-        Refused when the new one does not come up in time; it is taken out again, and the old one goes on.
+        Refused when the new one does not come up in time; it is then what it was, and the old one goes on.
         """
-        old, new = self._switch.from_server, self._switch.to_server
-        self._hand_over(to=new, of=old, otherwise="maint")
-        self._drain(old)
+        self._hand_over(to=self._switch.to_server, of=self._switch.from_server)
 
     def undo(self, prepared: str | None) -> None:
         """The same backwards; the new server ends as it was found. Refused when the old one does not come up."""
@@ -114,28 +115,29 @@ class HaproxyEffect:
                 f"{self.name} of `{self.application}`: no record of what `{self._switch.to_server}` was before",
                 hint="the switch was in place before this migration came to it; set both servers by hand",
             )
-        old, new = self._switch.from_server, self._switch.to_server
-        self._hand_over(to=old, of=new, otherwise="drain")
-        self._drain(new)
-        self._set(new, prepared)
+        self._hand_over(to=self._switch.from_server, of=self._switch.to_server)
+        self._set(f"{self._switch.to_server} state {prepared}")
 
-    def _hand_over(self, *, to: str, of: str, otherwise: str) -> None:
-        self._set(to, "ready")
+    def _hand_over(self, *, to: str, of: str) -> None:
+        former = self._server(to).word
+        if former != "ready":
+            self._set(f"{to} state drain")  # its health is checked from now on, and it gets nothing yet
         until = time.monotonic() + self._switch.timeout_seconds
         while not self._server(to).is_up:
             if time.monotonic() >= until:
-                other = self._server(of)
-                if other.is_ready:
-                    self._set(to, otherwise)
+                if former != "ready":
+                    self._set(f"{to} state {former}")
                 raise Refused(
                     f"{self.name} of `{self.application}`: `{to}` did not come up within "
-                    f"{self._switch.timeout_seconds:g} s; {other}",
+                    f"{self._switch.timeout_seconds:g} s; {self._server(of)}",
                     hint="see its health check in HAProxy; the same command tries again",
                 )
             time.sleep(_LOOK_SECONDS)
+        # In one breath: while both take requests, a user may not find with one what the other has just accepted.
+        self._set(f"{to} state ready", f"{of} state drain")
+        self._wait_for_sessions(of)
 
-    def _drain(self, server: str) -> None:
-        self._set(server, "drain")
+    def _wait_for_sessions(self, server: str) -> None:
         until = time.monotonic() + self._switch.timeout_seconds
         while (sessions := self._sessions(server)) > 0:
             if time.monotonic() >= until:
@@ -177,8 +179,8 @@ class HaproxyEffect:
         rows = csv.DictReader(said.removeprefix("# ").splitlines())
         return sum(int(row["scur"]) for row in rows if row["svname"] == server)
 
-    def _set(self, server: str, state: str) -> None:
-        command = f"set server {self._switch.backend}/{server} state {state}"
+    def _set(self, *states: str) -> None:
+        command = "; ".join(f"set server {self._switch.backend}/{state}" for state in states)
         said = self._ask(command)
         if said.strip():
             self._refuse(said, command)

@@ -123,9 +123,15 @@ class PowerCut(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("said", ["set server portail/old state drain", "show stat portail 4 -1"])
-def test_a_switch_cut_off_half_way_is_finished_or_taken_back(
-    proxy: Proxy, journal: ApplicationJournal, said: str
+BOTH = "set server portail/new state ready; set server portail/old state drain"
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "former"),
+    [(BOTH, Answer.NOT_IN_PLACE, "DRAIN"), ("show stat portail 4 -1", Answer.IN_PLACE, "MAINT")],
+)
+def test_a_switch_that_was_cut_off_is_finished_or_taken_back(
+    proxy: Proxy, journal: ApplicationJournal, said: str, answer: Answer, former: str
 ) -> None:
     effect = effect_at(proxy)
     ask = effect._ask
@@ -140,11 +146,38 @@ def test_a_switch_cut_off_half_way_is_finished_or_taken_back(
         with pytest.raises(PowerCut):
             put_in_place(effect, journal, ignore)
         effect._ask = ask
-        assert effect.probe() is (Answer.HALF_WAY if said.startswith("set") else Answer.IN_PLACE)
+        assert effect.probe() is answer
         go_on(effect, journal, ignore)
         assert proxy.client.ask() == expected
         take_back(effect, journal, ignore)
-        assert (proxy.status("old"), proxy.status("new")) == ("UP", "MAINT")
+        assert (proxy.status("old"), proxy.status("new").split()[0]) == ("UP", former)
+
+
+def test_a_switch_that_somebody_left_half_way_is_finished(proxy: Proxy, journal: ApplicationJournal) -> None:
+    effect = effect_at(proxy)
+    put_in_place(effect, journal, ignore)
+    proxy.tell("set server portail/old state ready")
+    assert effect.probe() is Answer.HALF_WAY
+    put_in_place(effect, journal, ignore)
+    assert effect.probe() is Answer.IN_PLACE
+    take_back(effect, journal, ignore)
+    assert (proxy.status("old"), proxy.status("new")) == ("UP", "MAINT")
+
+
+def test_the_new_server_is_checked_before_it_gets_anything_and_both_change_in_one_command(
+    proxy: Proxy, journal: ApplicationJournal
+) -> None:
+    """Else what is written with the one could be missing, for a moment, with the other."""
+    effect = effect_at(proxy)
+    ask, said = effect._ask, list[str]()
+
+    def noting(command: str) -> str:
+        said.append(command)
+        return ask(command)
+
+    effect._ask = noting
+    effect.apply()
+    assert [command for command in said if command.startswith("set")] == ["set server portail/new state drain", BOTH]
 
 
 def test_a_target_that_died_can_be_left_again(proxy: Proxy, journal: ApplicationJournal) -> None:

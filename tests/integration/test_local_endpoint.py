@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -78,8 +79,26 @@ def test_a_command_that_closes_its_output_is_waited_for() -> None:
 
 
 def test_it_runs_in_a_session_of_its_own() -> None:
-    program = "import os; print(os.getsid(0) == os.getpid())"
-    assert HERE.run([sys.executable, "-c", program], 20).stdout == b"True\n"
+    program = "import os; print(os.getsid(0))"
+    assert int(HERE.run([sys.executable, "-c", program], 20).stdout) != os.getsid(0)
+
+
+def test_a_command_does_not_outlive_us_with_all_its_children(tmp_path: Path) -> None:
+    """Else it could act after the next run has asked the probe."""
+    pids = tmp_path / "pids"
+    script = f"trap '' TERM HUP; sleep 1000 & echo $! > {pids}; echo $$ >> {pids}; wait"
+    program = (
+        f"from migrator.endpoints.local_commands import run_command\nrun_command(['sh', '-c', {script!r}], 1000)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as migrator:
+        wait_for(lambda: pids.exists() and pids.read_text().count("\n") == 2, "the command is under way", 20)
+        migrator.kill()
+    family = [int(pid) for pid in pids.read_text().split()]
+    wait_for(lambda: not any(map(is_alive, family)), "the command and its child are gone")
+
+
+def test_a_broken_pipe_ends_a_command_in_silence_as_in_a_shell() -> None:
+    assert HERE.run(["sh", "-c", "yes | head -n 1"], 20) == (0, b"y\n", b"")
 
 
 def test_secrets_stay_out_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

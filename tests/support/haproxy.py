@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +27,11 @@ defaults
   timeout client 120s
   timeout server 120s
 frontend front
-  bind fd@{descriptor}
+  {binds}
   default_backend portail
 backend portail
-  server old 127.0.0.1:{old} check inter 100ms
-  server new 127.0.0.1:{new} {check} disabled
+  server old {old} check inter 100ms
+  server new {new} {check} disabled
 """
 
 
@@ -119,17 +119,10 @@ class Client:
 
 
 @dataclass(frozen=True)
-class Proxy:
+class Haproxy:
     """HAProxy as it runs: backend `portail`, servers `old` (in use) and `new` (in maintenance)."""
 
     socket: Path
-    port: int
-    old: Web
-    new: Web
-
-    @property
-    def client(self) -> Client:
-        return Client(self.port)
 
     def tell(self, command: str) -> str:
         """What HAProxy answers to a command."""
@@ -142,11 +135,6 @@ class Proxy:
                 said += part
         return said.decode()
 
-    def hold_old(self, client: Client) -> None:
-        """Send the old server a request that it answers only once it is let go; returns when it has it."""
-        threading.Thread(target=client.ask, args=("/slow",), daemon=True).start()
-        wait_for(self.old.has_slow.is_set, "the slow request")
-
     def status(self, server: str) -> str:
         """`UP`, `MAINT`, `DRAIN` and so on, as HAProxy's own page shows it."""
         for line in self.tell("show stat portail 4 -1").splitlines()[1:]:
@@ -156,38 +144,67 @@ class Proxy:
         raise AssertionError(f"no server {server}")
 
 
+@dataclass(frozen=True)
+class Proxy(Haproxy):
+    """HAProxy with a web server of the test behind either name."""
+
+    port: int
+    old: Web
+    new: Web
+
+    @property
+    def client(self) -> Client:
+        return Client(self.port)
+
+    def hold_old(self, client: Client) -> None:
+        """Send the old server a request that it answers only once it is let go; returns when it has it."""
+        threading.Thread(target=client.ask, args=("/slow",), daemon=True).start()
+        wait_for(self.old.has_slow.is_set, "the slow request")
+
+
 @contextlib.contextmanager
 def running_haproxy(*, level: str = "admin", checks_new: bool = True) -> Iterator[Proxy]:
     """HAProxy with `old` up and `new` in maintenance, until the block is left."""
     with contextlib.ExitStack() as stack:
-        # A UNIX socket needs a short path, which pytest's folders are not.
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="haproxy-")))
         front = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
         old, new = Web("old"), Web("new")
         stack.callback(old.stop)
         stack.callback(new.stop)
+        addresses = f"127.0.0.1:{old.port}", f"127.0.0.1:{new.port}"
+        between = haproxy_between([front], *addresses, level=level, checks_new=checks_new)
+        haproxy = stack.enter_context(between)
+        yield Proxy(haproxy.socket, front.getsockname()[1], old, new)
+
+
+@contextlib.contextmanager
+def haproxy_between(
+    fronts: Sequence[socket.socket], old: str, new: str, *, level: str = "admin", checks_new: bool = True
+) -> Iterator[Haproxy]:
+    """HAProxy that takes what arrives at `fronts`, which listen, to the server at the address `old`; ended after it."""
+    with contextlib.ExitStack() as stack:
+        # A UNIX socket needs a short path, which pytest's folders are not.
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="haproxy-")))
         configuration, path = folder / "haproxy.cfg", folder / "socket"
+        descriptors = [front.fileno() for front in fronts]
+        binds = "\n  ".join(f"bind fd@{descriptor}" for descriptor in descriptors)
         check = "check inter 100ms" if checks_new else ""
-        descriptor = front.fileno()
         configuration.write_text(
-            _CONFIGURATION.format(
-                socket=path, level=level, descriptor=descriptor, old=old.port, new=new.port, check=check
-            )
+            _CONFIGURATION.format(socket=path, level=level, binds=binds, old=old, new=new, check=check)
         )
         argv = ["/usr/sbin/haproxy", "-db", "-f", str(configuration)]
         log = stack.enter_context((folder / "log").open("wb"))
-        process = subprocess.Popen(argv, stdout=log, stderr=log, pass_fds=[descriptor])
+        process = subprocess.Popen(argv, stdout=log, stderr=log, pass_fds=descriptors)
         stack.callback(process.wait)
         stack.callback(process.kill)
-        proxy = Proxy(path, front.getsockname()[1], old, new)
-        wait_for(lambda: _is_up(process, proxy), "HAProxy")
-        yield proxy
+        haproxy = Haproxy(path)
+        wait_for(lambda: _is_up(process, haproxy), "HAProxy")
+        yield haproxy
 
 
-def _is_up(process: subprocess.Popen[bytes], proxy: Proxy) -> bool:
+def _is_up(process: subprocess.Popen[bytes], haproxy: Haproxy) -> bool:
     assert process.poll() is None, "HAProxy ended"
-    if not proxy.socket.exists():
+    if not haproxy.socket.exists():
         return False
     with contextlib.suppress(ConnectionError):
-        return proxy.status("old") == "UP" and "layer4 check passed" in proxy.tell("show stat portail 4 -1").lower()
+        return haproxy.status("old") == "UP" and "layer4 check passed" in haproxy.tell("show stat portail 4 -1").lower()
     return False

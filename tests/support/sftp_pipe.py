@@ -90,7 +90,7 @@ class PipeConnector:
         self.channels.append(channel)
         return channel
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_seconds: float, *, holds_input: bool = False) -> Completed:
         done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_seconds, check=False)
         return Completed(done.returncode, done.stdout, done.stderr)
 

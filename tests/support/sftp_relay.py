@@ -186,7 +186,7 @@ class RelayConnector:
     def open_command(self, argv: Sequence[str]) -> RelayChannel:
         raise NotImplementedError
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_seconds: float, *, holds_input: bool = False) -> Completed:
         raise NotImplementedError
 
     def close(self) -> None:

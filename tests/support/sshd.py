@@ -96,6 +96,13 @@ class Sshd:
         """End all connections as a crash of the server would; the listener goes on."""
         _kill(self.sessions())
 
+    def start_again(self) -> None:
+        """After `stop`: listen again, with the same keys at the same port; returns when it does."""
+        (self.folder / "log").write_text("")
+        self.process = _start(self.setup, self.folder, self.port)
+        wait_for(self.has_started_or_failed, "sshd listens again")
+        assert self.process.poll() is None, self.log()
+
     def stop(self) -> None:
         """End the listener and all connections; may be called twice."""
         sessions = self.sessions()

@@ -11,6 +11,7 @@ from migrator.endpoints.agent.conversation import Conversation
 from migrator.endpoints.agent.session import COMMAND, AgentSession
 from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.contract import Abilities, Completed
+from migrator.endpoints.guard import guarded
 from migrator.endpoints.ssh.channel import Connector
 from migrator.endpoints.ssh.connecting import open_session
 
@@ -140,9 +141,9 @@ class FarAccess:
         conversation.close()
 
     def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        """Run a command there, on a connection that takes the place of the spare one; see Endpoint.run."""
+        """Run a command there, which does not outlive us, in the place of the spare connection; see Endpoint.run."""
         self.rest()
-        return self._connector.run(argv, timeout_seconds)
+        return self._connector.run(guarded("python3", argv), timeout_seconds, holds_input=True)
 
     def rest(self) -> None:
         """End the session that nobody has taken."""

@@ -54,8 +54,11 @@ class Connector(Protocol):
         What it writes to standard error is kept for `explain` alone.
         """
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        """Run a command there (`shlex.join`ed), standard input empty; see Endpoint.run."""
+    def run(self, argv: Sequence[str], timeout_seconds: float, *, holds_input: bool = False) -> Completed:
+        """Run a command there (`shlex.join`ed), standard input empty; see Endpoint.run.
+
+        With `holds_input` it does not end before we do: its end tells a guarded command that we are gone.
+        """
 
     def close(self) -> None:
         """Close every connection; may be called twice."""

@@ -91,8 +91,8 @@ class _Patient:
     def peer(self) -> str:
         return self._inner.peer
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
-        return _patiently(lambda: self._inner.run(argv, timeout_seconds), self._allowance)
+    def run(self, argv: Sequence[str], timeout_seconds: float, *, holds_input: bool = False) -> Completed:
+        return _patiently(lambda: self._inner.run(argv, timeout_seconds, holds_input=holds_input), self._allowance)
 
 
 def _patiently(act: Callable[[], T], allowance: Allowance) -> T:

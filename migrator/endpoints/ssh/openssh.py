@@ -105,10 +105,12 @@ class OpensshConnector:
         child = self._start("--", host_of(self._route[-1]), shlex.join(argv))
         return self._kept(OpensshChannel(self, self._route, child, is_command=True))
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_seconds: float, *, holds_input: bool = False) -> Completed:
         """Run a command on a connection of its own, whose making counts towards the time; see `Connector.run`."""
         child = self._start("--", host_of(self._route[-1]), shlex.join(argv), seconds=timeout_seconds)
         try:
+            if not holds_input:
+                child.stdin.close()
             return self._outcome(child, timeout_seconds)
         finally:
             child.kill()
@@ -137,7 +139,6 @@ class OpensshConnector:
 
     def _outcome(self, child: SshChild, timeout_seconds: float) -> Completed:
         deadline = child.started_at + timeout_seconds
-        child.stdin.close()
         stdout = _read_until(child, deadline)
         status = child.wait(max(0.0, deadline - time.monotonic()))
         story = child.stories[-1]

@@ -64,7 +64,7 @@ class ParamikoConnector:
             self._channels.append(session)
         return session
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_seconds: float, *, holds_input: bool = False) -> Completed:
         """Run a command on a connection of its own, whose making counts towards the time; see `Connector.run`."""
         deadline = time.monotonic() + timeout_seconds
         link, channel = self._connected()
@@ -72,7 +72,8 @@ class ParamikoConnector:
             try:
                 with link.limited(), link.mapped(Failure.UNCLEAR):
                     channel.exec_command(_as_command(argv))
-                    channel.shutdown_write()
+                    if not holds_input:
+                        channel.shutdown_write()
                 stdout, stderr = _read_until(channel, deadline)
                 return Completed(_status(channel, deadline), stdout, stderr)
             finally:

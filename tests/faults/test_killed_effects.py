@@ -1,0 +1,215 @@
+"""SIGKILL before, during and after every hook, switch and undo: the same command goes on, and each acts once."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import COMMAND, Cli, clean_environment
+from tests.support.haproxy import running_haproxy
+from tests.support.moves import NAME, Move, give
+from tests.support.nameservers import make_tsig_key, running_primary
+from tests.support.plans import link_switch, remote
+from tests.support.sshd import Account, Sshd, descendants, wait_for
+from tests.support.stages import PLACING, TAKING_BACK, Hook, Stage, dns_stage, haproxy_stage, http_stage
+from tests.support.trees import build_many
+
+RUN_TO_FROZEN = ("run", "--until", "frozen", "--yes")
+RUN_TO_SWITCHED_OVER = ("run", "--until", "switched-over", "--yes")
+ROLL_BACK = ("roll-back", "--yes")
+FALL_BACK = ("fall-back", "--yes")
+
+
+@pytest.fixture
+def move(tmp_path: Path) -> Move:
+    move = Move(tmp_path, tmp_path / "source", tmp_path / "target")
+    build_many(bytes(move.source), 3)
+    return move
+
+
+def killed_at_each(cli: Cli, stage: Stage, acts: tuple[str, ...], command: tuple[str, ...]) -> None:
+    """Type `command` again and again, killed at one act after the other, and then leave it alone."""
+    for act in acts:
+        kill_at(act, cli, stage, command)
+    cli(*command)
+
+
+def kill_at(act: str, cli: Cli, stage: Stage, command: tuple[str, ...]) -> None:
+    """Type `command`, and kill it when it comes to the next act of that kind."""
+    seen = stage.acts.count(act)
+    stage.hold(act)
+    with cli.started(*command) as process:
+        wait_for(lambda: stage.acts.count(act) > seen or process.poll() is not None, act, 60)
+        assert process.poll() is None, f"ended before {act}, after {stage.acts}"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    stage.give_up()
+
+
+def acted_once(stage: Stage, verb: str, since: int = 0) -> None:
+    """Fails unless the effect was acted upon once in the end, and never again without a probe in between."""
+    acts = stage.acts[since:]
+    assert acts.count(f"{verb}-done") == 1, acts
+    assert acts.count(f"{verb}-begun") == 2, "once more than it acted, since the first was killed before it did"
+    for earlier, later in itertools.pairwise(acts):
+        assert not later.endswith("-begun") or earlier.startswith("probe-"), acts
+    assert acts[-1] == ("probe-yes" if verb == "apply" else "probe-no")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a freeze hook runs, and what that makes of the move."""
+
+    move: Move
+    hook: Hook
+
+
+@pytest.fixture(params=["here", "source"])
+def place(request: pytest.FixtureRequest, move: Move, sshd: Sshd, account: Account, ground: Path) -> Place:
+    if request.param == "here":
+        return Place(move, Hook(move.folder / "hook"))
+    far = Move(move.folder, ground / "source", move.target, source_end=remote(sshd.endpoint("openssh"), "agent"))
+    build_many(bytes(far.source), 3)
+    give(far.source, account)
+    return Place(far, Hook(ground / "hook", on="source"))
+
+
+def test_a_freeze(place: Place) -> None:
+    cli = place.move.cli(freeze=place.hook.triple)
+    killed_at_each(cli, place.hook, PLACING, RUN_TO_FROZEN)
+    acted_once(place.hook, "apply")
+    assert cli.phases() == {NAME: "frozen"}
+    cli("run", "--until", "verified", "--yes")
+    acted_once(place.hook, "apply")
+
+
+def test_a_thaw(place: Place) -> None:
+    cli = place.move.cli(freeze=place.hook.triple)
+    cli("run", "--until", "verified", "--yes")
+    frozen = len(place.hook.acts)
+    killed_at_each(cli, place.hook, TAKING_BACK, ROLL_BACK)
+    acted_once(place.hook, "undo", since=frozen)
+    assert cli.phases() == {NAME: "seeded"}
+
+
+@contextlib.contextmanager
+def stage_of(kind: str, folder: Path) -> Iterator[Stage]:
+    """A switch of that kind, with the real thing behind it."""
+    with contextlib.ExitStack() as stack:
+        if kind == "command":
+            yield Hook(folder / "switch")
+        elif kind == "http":
+            yield stack.enter_context(http_stage())
+        elif kind == "haproxy":
+            yield stack.enter_context(haproxy_stage(stack.enter_context(running_haproxy())))
+        else:
+            key = make_tsig_key(folder)
+            yield stack.enter_context(dns_stage(stack.enter_context(running_primary("bind", key)), key, "10.18.0.7"))
+
+
+@pytest.fixture(params=["command", "http", "haproxy", "dns"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    with stage_of(request.param, tmp_path) as stage:
+        yield stage
+
+
+def test_a_switch(stage: Stage, move: Move) -> None:
+    freeze = Hook(move.folder / "freeze")
+    cli = move.cli(freeze=freeze.triple, switch=[stage.in_plan])
+    cli("run", "--until", "verified", "--yes")
+    prepared = len(stage.acts)
+    killed_at_each(cli, stage, PLACING, RUN_TO_SWITCHED_OVER)
+    acted_once(stage, "apply", since=prepared)
+    assert cli.phases() == {NAME: "switched-over"}
+    assert freeze.acts.count("apply-begun") == 1, "what is frozen is not frozen again"
+
+
+def test_the_undo_of_a_switch(stage: Stage, move: Move) -> None:
+    freeze = Hook(move.folder / "freeze")
+    cli = move.cli(freeze=freeze.triple, switch=[stage.in_plan], fall_back={"source_write": True})
+    cli(*RUN_TO_SWITCHED_OVER)
+    (move.target / "upload").write_text("by a user")
+    switched, frozen = len(stage.acts), len(freeze.acts)
+    killed_at_each(cli, stage, TAKING_BACK, FALL_BACK)
+    acted_once(stage, "undo", since=switched)
+    assert cli.phases() == {NAME: "seeded"}
+    assert (move.source / "upload").read_text() == "by a user"
+    assert freeze.acts[frozen:] == ["probe-yes", "undo-begun", "undo-done", "probe-no"], "thawed once, after the switch"
+
+
+def test_a_freeze_of_the_target_and_the_thaw_after_a_fall_back(move: Move) -> None:
+    source, target = Hook(move.folder / "freeze"), Hook(move.folder / "closed")
+    cli = move.cli(freeze=source.triple, fall_back={"source_write": True, "freeze": target.triple})
+    cli(*RUN_TO_SWITCHED_OVER)
+    begun, frozen = len(target.acts), len(source.acts)
+    for act in PLACING:
+        kill_at(act, cli, target, FALL_BACK)
+    for act in TAKING_BACK:
+        kill_at(act, cli, source, FALL_BACK)
+    cli(*FALL_BACK)
+    acted_once(target, "apply", since=begun)
+    acted_once(source, "undo", since=frozen)
+    assert cli.phases() == {NAME: "seeded"}
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A moment within the one step that points a link, and whether it points to the target by then."""
+
+    fault: str
+    has_acted: bool
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [Stop("delay_enter=100000000", has_acted=False), Stop("delay_exit=100000000", has_acted=True)],
+    ids=["before", "after"],
+)
+def test_a_link(stop: Stop, move: Move) -> None:
+    """A link is pointed by one system call: the run is killed when that is about to begin, or has just ended."""
+    hooks = [Hook(move.folder / name) for name in ("first", "last")]
+    first, last = (hook.in_plan for hook in hooks)
+    cli = move.cli(switch=[first, link_switch(move.link, move.target), last])
+    cli("run", "--until", "verified", "--yes")
+    with traced(cli, stop.fault, *RUN_TO_SWITCHED_OVER):
+        awaited = move.link.name if stop.has_acted else ".migrator-link-*"
+        wait_for(lambda: any(move.folder.glob(awaited)), "the link", 60)
+    assert move.link.is_symlink() == stop.has_acted
+    assert cli.phases() == {NAME: "switching"}
+    outcome = cli(*RUN_TO_SWITCHED_OVER, "--json")
+    noted = [(event["verb"], event["answer"]) for event in outcome.events("effect.noted")]
+    applied = [("probe", "not in place"), ("apply", "done"), ("probe", "in place")]
+    link = [("probe", "in place")] if stop.has_acted else applied
+    assert noted == [("probe", "in place"), *link, *applied]
+    assert [hook.acts.count("apply-begun") for hook in hooks] == [1, 1]
+    assert os.readlink(move.link) == str(move.target)
+    assert list(move.folder.glob(".migrator-link-*")) == []
+
+
+@contextlib.contextmanager
+def traced(cli: Cli, fault: str, *command: str) -> Iterator[None]:
+    """The command under strace, which does something to its first renaming; killed when the block is left."""
+    calls = "rename,renameat,renameat2"
+    tracer = ["strace", "-f", "-qq", "-o", os.devnull, f"--trace={calls}", f"--inject={calls}:{fault}:when=1"]
+    verb, *options = command
+    argv = [*tracer, *COMMAND, verb, str(cli.plan), *options, "--state", str(cli.state)]
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment()
+    ) as process:
+        try:
+            yield
+        finally:
+            traced = descendants(process.pid)
+            for pid in traced:
+                os.kill(pid, signal.SIGKILL)
+            process.kill()  # it would only learn of that when the delay is over
+            process.wait()
+            wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in traced), "the end of the run")
