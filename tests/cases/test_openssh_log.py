@@ -9,7 +9,7 @@ import pytest
 from migrator.domain.plan import EndpointSpec, Ssh
 from migrator.endpoints.ssh.failures import Transient
 from migrator.endpoints.ssh.openssh_log import Story, diagnose
-from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
+from migrator.errors import EndpointUnavailable, LoginRefused, MigratorError, SafetyStop
 
 PLAIN = EndpointSpec("legacy", ssh=Ssh(host="web.example"))
 PINNED = EndpointSpec("legacy", ssh=Ssh(host="web.example", host_keys=("ssh-ed25519 AAAA",)))
@@ -38,15 +38,15 @@ CASES = {
     "full": Case("kex_exchange_identification: Connection closed by remote host", Transient, "before it said a word"),
     "reset": Case("kex_exchange_identification: read: Connection reset by peer", Transient, "before it said a word"),
     "closed in the login": Case(BANNER + "Connection closed by 10.0.0.1 port 22", EndpointUnavailable, "was lost"),
-    "denied": Case(BANNER + "export@web: Permission denied (publickey).", EndpointUnavailable, "login was refused"),
+    "denied": Case(BANNER + "export@web: Permission denied (publickey).", LoginRefused, "login was refused"),
     "open key file": Case(
         BANNER + "Permissions 0644 for 'key' are too open.\r\nexport@web: Permission denied (publickey).",
-        EndpointUnavailable,
+        LoginRefused,
         "0644 for 'key' are too open",
     ),
     "too many keys": Case(
         BANNER + "Received disconnect from 10.0.0.1 port 22:2: Too many authentication failures",
-        EndpointUnavailable,
+        LoginRefused,
         "login was refused",
     ),
     "changed key": Case(
@@ -93,7 +93,7 @@ CASES = {
     "bad option": Case("", EndpointUnavailable, "Bad option", words=b"command-line: line 0: Bad option: x\n"),
     "a server's word is not ssh's": Case(
         BANNER + "export@web: Permission denied (publickey).",
-        EndpointUnavailable,
+        LoginRefused,
         "login was refused",
         words=b"Host key verification failed.\n",
     ),
