@@ -150,8 +150,9 @@ def test_an_unchanged_tree_costs_no_name(crossed: Looker, monkeypatch: pytest.Mo
     tallies = crossed.ferry.copy()
     assert (tallies.carried, tallies.deleted) == (0, 0)
     assert crossed.rows() == before
-    assert crossed.ferry.changes() == []
     assert set(told) == {os.stat(crossed.ferry.source).st_ino}
+    assert crossed.ferry.changes() == []
+    assert len(set(told)) == len(PATHS) + len(FOLDERS), "the guard takes nothing for unchanged"
     record = crossed.ferry.crossing().manifest.last_scan()
     assert record is not None
     assert (record.items, record.size_bytes, record.is_complete) == (len(PATHS) + len(FOLDERS), len(PATHS), True)

@@ -17,7 +17,7 @@ import pytest
 
 import migrator
 from migrator.__main__ import main
-from migrator.bootstrap import Asked, PreviewOptions, RunOptions, Selection
+from migrator.bootstrap import Asked, ClosePapers, PreviewOptions, RunOptions, Selection
 from migrator.cli.app import COMMANDS
 from migrator.cli.later import LATER
 from migrator.domain.entries import Class, Item, Kind
@@ -47,7 +47,13 @@ class Bootstrap(types.ModuleType):
 
     def __init__(self) -> None:
         super().__init__("migrator.bootstrap")
-        vars(self).update(Asked=Asked, Selection=Selection, RunOptions=RunOptions, PreviewOptions=PreviewOptions)
+        vars(self).update(
+            Asked=Asked,
+            ClosePapers=ClosePapers,
+            Selection=Selection,
+            RunOptions=RunOptions,
+            PreviewOptions=PreviewOptions,
+        )
         self.calls: list[tuple[Any, ...]] = []
         self.error: BaseException | None = None
         self.code = 0
@@ -95,6 +101,11 @@ class Bootstrap(types.ModuleType):
         self._call("approve", asked, key)
         return ("portal",)
 
+    def decommission(
+        self, plan: Any, selection: Selection, papers: ClosePapers, *, state: Path, on_event: Any
+    ) -> WaveReport:
+        return self._call("decommission", selection, papers, state)
+
     def export(self, plan: Any, state: Path) -> Iterator[tuple[str, Item]]:
         self._call("export", state)
         yield "portal", ROW
@@ -137,6 +148,10 @@ STATE = Path("state")
         ("verify p.yaml", ("verify", Selection(), False, STATE)),
         ("roll-back p.yaml --yes --application portal", ("roll_back", Selection(None, "portal"), True, STATE)),
         ("accept p.yaml --wave july", ("accept", Selection("july"), STATE)),
+        (
+            "decommission p.yaml --application portal --attestation letter.pdf --out lists",
+            ("decommission", Selection(None, "portal"), ClosePapers(Path("letter.pdf"), Path("lists")), STATE),
+        ),
         ("status p.yaml --state here", ("status", Path("here"))),
         ("--state there status p.yaml", ("status", Path("there"))),
         ("--state there status p.yaml --state here", ("status", Path("here"))),
