@@ -12,27 +12,19 @@ from migrator.domain.entries import Class
 from migrator.domain.events import GateWaiting, Note, StepEnded, StepStarted
 from migrator.domain.phases import Gate, Phase
 from migrator.errors import ChecksFailed, Refused, SourceMoved, exit_code_of
+from migrator.orchestration.falling_back import gone_back, is_beyond, not_approved, row_back, row_to_look, row_to_stay
 from migrator.orchestration.gates import Gates, Question, bound_to
 from migrator.orchestration.itinerary import (
     AGAIN,
     CATCH_UP,
     CATCH_UP_UNTIL_SMALL,
     CHECK_AFTER,
-    FALL_BACK,
-    FALL_BACK_AT_A_LOSS,
-    LOOK_BACK,
-    LOOK_BACK_AT_A_LOSS,
-    STAY,
     Row,
     gate_of,
     next_row,
-    row_from,
     way_back,
 )
 from migrator.planfile import not_carried_out
-from migrator.steps.fall_back import is_going_back
-from migrator.steps.freeze import was_target_frozen
-from migrator.steps.looking_back import changes_told, count_of, counts_in_words, named_changes
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import have_passed
 from migrator.steps.verify import verify_now
@@ -95,29 +87,15 @@ class Journey:
         What changed at the target is told before anything is asked for or done. Refused when it could be lost, unless
         `accepts_loss`: then what is lost needs an approval of its own.
         """
-        name, path = self.scene.application.name, self.scene.plan.path
-        if not self._phase.is_at_least(Phase.FROZEN):
+        if is_beyond(self._phase):
             return
-        if row_from(FALL_BACK, self._phase) is None:
-            is_over = self._phase.is_at_least(Phase.ACCEPTED)
-            raise Refused(
-                f"`{name}` is `{self._phase}`: a fall back leads back from `{Phase.SWITCHED_OVER}`",
-                hint="accepted, the target is the truth: move it as a new application, the other way round"
-                if is_over
-                else f"before the switch, `migrator roll-back {path}` leads back",
-            )
-        self._attempt(self._row_of(LOOK_BACK_AT_A_LOSS if accepts_loss else LOOK_BACK))
-        told = changes_told(self.scene.journal)
-        assert told is not None
-        is_at_a_loss = accepts_loss and count_of(told) > 0
-        row = self._row_of(FALL_BACK_AT_A_LOSS if is_at_a_loss else FALL_BACK)
+        look = row_to_look(self.scene, accepts_loss=accepts_loss)
+        if look is not None:
+            self._attempt(look)
+        row = row_back(self.scene, accepts_loss=accepts_loss)
         halt = self._closed(row)
         if halt is not None:
-            raise Refused(
-                f"`{name}`: {halt.sentence}; changed at the target since the switch: {counts_in_words(told)}",
-                hint=f"type it again with `--yes`, or approve it with `migrator approve {path} {halt.gate}`",
-                details=named_changes(self.scene),
-            )
+            raise not_approved(self.scene, halt.sentence, halt.gate)
         self._attempt(row)
 
     def accept(self) -> Halt | None:
@@ -176,31 +154,17 @@ class Journey:
     def _go_back_after(self, failure: ChecksFailed) -> None:
         """What `on_failure: go_back` asks for; the plan is its approval. Nothing is lost by it, or it is refused."""
         self.scene.on_event(Note("going back, as `on_failure` says", self.scene.application.name, "warning"))
-        self._attempt(self._row_of(LOOK_BACK))
-        self._attempt(self._row_of(FALL_BACK))
-        raise ChecksFailed(
-            f"{failure.message}; it has gone back, and its users are at the source again",
-            hint="mend what the checks found; then the same command goes on from `seeded`",
-            details=failure.details,
-        ) from failure
+        look = row_to_look(self.scene)
+        if look is not None:
+            self._attempt(look)
+        self._attempt(row_back(self.scene))
+        raise gone_back(failure) from failure
 
     def _stay_at_the_target(self) -> None:
         """Going forward ends a fall back that has undone nothing yet; Refused once it has."""
-        row = row_from(STAY, self._phase)
-        if row is None:
-            return
-        if is_going_back(self.scene):
-            raise Refused(
-                f"`{self.scene.application.name}` is falling back: its switches are being undone",
-                hint=f"finish that first: `migrator fall-back {self.scene.plan.path}`",
-            )
-        if was_target_frozen(self.scene):
+        row = row_to_stay(self.scene)
+        if row is not None:
             self._attempt(row)
-
-    def _row_of(self, rows: tuple[Row, ...]) -> Row:
-        row = row_from(rows, self._phase)
-        assert row is not None, "these rows start wherever a fall back does"
-        return row
 
     def _held_before(self, row: Row) -> Halt | None:
         if row.start is Phase.SEEDED:
@@ -215,7 +179,7 @@ class Journey:
 
     def _closed(self, row: Row) -> Halt | None:
         gate = gate_of(row, self.scene.application)
-        if row.start is Phase.SWITCHING:
+        if row.start is Phase.SWITCHING and gate is Gate.SWITCH_OVER:
             return None  # it was open when the switch began; users may be half-way
         if gate is None or self.gates.opened_by(self._question(gate)) is not None:
             return None

@@ -16,7 +16,10 @@ from migrator.journal.journal import Journal
 from migrator.orchestration.gates import Question, bound_to, demand_of, opened_by
 from migrator.orchestration.itinerary import gate_of, next_row
 from migrator.orchestration.wave import Outcome
+from migrator.steps.fall_back import is_going_back
 from migrator.steps.smoke_checks import recorded_checks
+
+FALL_BACK_UNFINISHED = "its fall back to be finished"
 
 
 def report_on(
@@ -35,13 +38,21 @@ def report_on(
         wave=plan.wave_of(application.name).name,
         owner=application.owner,
         phase=phase,
-        waits_for=None if gate is None else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}",
+        waits_for=_what_it_waits_for(plan, application, gate, view),
         gate=gate,
         frozen_for_seconds=frozen_for,
         last_attempt=attempts[0] if attempts else None,
         tally=view.tally() if view is not None else Tally(),
         checks=recorded_checks(view) if view is not None else (),
     )
+
+
+def _what_it_waits_for(
+    plan: Plan, application: Application, gate: Gate | None, view: ApplicationView | None
+) -> str | None:
+    if view is not None and view.phase is Phase.SWITCHING and is_going_back(view):
+        return FALL_BACK_UNFINISHED
+    return None if gate is None else f"approval of gate `{gate}`{demand_of(plan, application, gate).words}"
 
 
 def closed_gate(
@@ -86,6 +97,8 @@ def _next(plan: Plan, command: str, reports: tuple[ApplicationReport, ...]) -> s
         if report.phase.is_at_least(Phase.ACCEPTED):
             continue
         wave = f" --wave {report.wave}" if len(plan.waves) > 1 else ""
+        if report.waits_for == FALL_BACK_UNFINISHED or (command == "fall-back" and report.error is not None):
+            return f"migrator fall-back {path}{wave}"
         if report.exit_code == EndpointUnavailable.exit_code and command == "verify":
             return f"migrator verify {path}{wave}"
         if report.gate is None or (report.error is not None and command in ("run", "verify")):

@@ -18,6 +18,7 @@ from migrator.journal.manifest import ScanRecord
 from migrator.steps.copying import pass_along
 from migrator.steps.freeze import freeze_target, thaw
 from migrator.steps.looking_back import (
+    Marks,
     all_changes,
     changes_now,
     changes_told,
@@ -60,9 +61,14 @@ def fall_back_at_a_loss(scene: Scene) -> None:
     _go_back(scene, _give_up, _give_up_no_more)
 
 
-def is_going_back(scene: Scene) -> bool:
+def is_going_back(memory: Marks) -> bool:
     """Whether switches are being undone, or were: from then on there is no way forward."""
-    return _progress(scene) in (Progress.UNDOING, Progress.UNDONE)
+    return memory.marked(_PROGRESS) in (Progress.UNDOING, Progress.UNDONE)
+
+
+def has_switched_back(memory: Marks) -> bool:
+    """Whether users are at the source for good, and only the thaw may be left to do."""
+    return memory.marked(_PROGRESS) == Progress.UNDONE
 
 
 def forget_way_back(scene: Scene) -> None:
@@ -71,6 +77,9 @@ def forget_way_back(scene: Scene) -> None:
 
 
 def _go_back(scene: Scene, settle: Callable[[Scene], None], settle_the_last: Callable[[Scene], None]) -> None:
+    ways = list(ways_back(scene))
+    if _progress(scene) is not None:
+        _hold_sources(scene, ways)  # a call that was cut off may have left its lease there
     if _progress(scene) is not Progress.UNDONE:
         settle(scene)
         _undo_switches(scene)
@@ -78,7 +87,8 @@ def _go_back(scene: Scene, settle: Callable[[Scene], None], settle_the_last: Cal
         scene.journal.mark(_PROGRESS, Progress.UNDONE)
     _check_at_home(scene)
     thaw(scene)
-    for way in ways_back(scene):
+    _clear_away(scene, ways)
+    for way in ways:
         way.record.doubt()
 
 
@@ -172,8 +182,22 @@ def _write(scene: Scene, ways: Sequence[WayBack], carry: Callable[[Course], Scan
     _compare_sources(scene, ways, is_refused=_progress(scene) is None)
     if _progress(scene) is None:
         scene.journal.mark(_PROGRESS, Progress.WRITING)
-    scene.hold(way.turned.target for way in ways)
+    _hold_sources(scene, ways)
     pass_along(scene, [way.copying() for way in ways], carry, _UNDER_WAY)
+
+
+def _hold_sources(scene: Scene, ways: Sequence[WayBack]) -> None:
+    if scene.application.fall_back.source_write:
+        scene.hold(way.turned.target for way in ways)
+
+
+def _clear_away(scene: Scene, ways: Sequence[WayBack]) -> None:
+    """Remove the temporary files of a pass that was cut off, and that nobody had to finish."""
+    if scene.journal.marked(_UNDER_WAY) is not None and scene.application.fall_back.source_write:
+        for way in ways:
+            with way.copying().open_target() as tree:
+                tree.sweep()
+        scene.journal.mark(_UNDER_WAY, None)
 
 
 def _compare_sources(scene: Scene, ways: Sequence[WayBack], *, is_refused: bool) -> None:

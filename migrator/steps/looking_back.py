@@ -9,7 +9,7 @@ from typing import Protocol
 
 from migrator.domain.entries import Entry, display
 from migrator.domain.events import ScanProgress, TargetChanged, TargetChanges
-from migrator.errors import EndpointUnavailable
+from migrator.errors import EndpointUnavailable, SafetyStop
 from migrator.journal.copy_back import TRUST_FOUND, Change, Digester
 from migrator.journal.manifest import Copied
 from migrator.steps.copying import refuse_failures
@@ -27,8 +27,11 @@ _CHANGES = "changes at the target"
 _NAMED = 100
 
 
-class _Marks(Protocol):
-    def marked(self, name: str) -> str | None: ...
+class Marks(Protocol):
+    """A journal, or a look at one, as far as small facts go."""
+
+    def marked(self, name: str) -> str | None:
+        """The remembered fact; None when there is none."""
 
 
 def remember_targets(scene: Scene) -> None:
@@ -54,7 +57,7 @@ def look_back_as_far_as_can_be(scene: Scene) -> None:
 def look(scene: Scene, *, knows_all: bool = True) -> None:
     """See what changed at the targets since users were sent there. Raises Incomplete for what cannot be read.
 
-    Without `knows_all` that is recorded, and so is a target that cannot be reached.
+    Without `knows_all` that is recorded, and so is a target that cannot be reached, or lists what cannot be.
     """
     if scene.journal.marked(_TARGETS_KNOWN) is None:
         _remember(scene, _LATER)
@@ -64,7 +67,7 @@ def look(scene: Scene, *, knows_all: bool = True) -> None:
             survey(course)
             if way.reads_again or scene.journal.marked(_TARGETS_KNOWN) == _LATER:
                 reread_source(course.crossing)
-        except EndpointUnavailable as error:
+        except (EndpointUnavailable, SafetyStop) as error:
             if knows_all:
                 raise
             way.record.manifest.failed([(b"", str(error))])
@@ -83,7 +86,7 @@ def changes_now(scene: Scene) -> TargetChanges:
     return _sum_up(scene, tells=False)
 
 
-def changes_told(memory: _Marks) -> TargetChanges | None:
+def changes_told(memory: Marks) -> TargetChanges | None:
     """What the changes came to that were told last; None before that."""
     text = memory.marked(_CHANGES)
     return None if text is None else TargetChanges(**json.loads(text))

@@ -11,7 +11,8 @@ from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import check_before, forget_checks
 from migrator.steps.still_frozen import refuse_unless_frozen
 from migrator.steps.verify import in_words
-from migrator.switching.cautious import put_in_place
+from migrator.switching.cautious import Verb, put_in_place
+from migrator.switching.effect import Effect
 from migrator.switching.effects import effects_of
 from migrator.verification.proof import source_changes, unproven
 
@@ -24,7 +25,7 @@ def switch_over(scene: Scene) -> None:
     """
     switches = effects_of(scene.application, scene.place, scene.note)
     is_resumed = scene.journal.phase is Phase.SWITCHING
-    if not (is_resumed and any(scene.journal.last_effect(effect.name) for effect in switches)):
+    if not (is_resumed and any(_was_begun(scene, effect) for effect in switches)):
         guard(scene)
         thaw_target(scene)
         check_before(scene)
@@ -35,6 +36,12 @@ def switch_over(scene: Scene) -> None:
         scene.journal.move(Phase.SWITCHING, "the guard holds")
     for effect in switches:
         put_in_place(effect, scene.journal, scene.on_event)
+
+
+def _was_begun(scene: Scene, effect: Effect) -> bool:
+    """Whether it was last meant to be put in place; an earlier switch-over may have been undone since."""
+    last = scene.journal.last_effect(effect.name)
+    return last is not None and last.verb == Verb.APPLY
 
 
 def guard(scene: Scene) -> None:

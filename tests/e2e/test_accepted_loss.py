@@ -159,10 +159,13 @@ def test_what_is_written_after_the_list_was_made_is_not_given_up(move: Move) -> 
     assert lost(cli) == {b"late": "created", b"upload": "created"}
 
 
-def test_a_target_that_is_gone_can_be_left(move: Move) -> None:
+@pytest.mark.parametrize(("is_there", "code", "said"), [(False, 10, "No such file"), (True, 8, "suddenly empty")])
+def test_a_target_that_is_gone_can_be_left(move: Move, is_there: bool, code: int, said: str) -> None:
     cli = switched(move.cli())
     shutil.rmtree(move.target)
-    assert "No such file" in cli("fall-back", "--yes", expect=10).stderr
+    if is_there:
+        move.target.mkdir()
+    assert said in cli("fall-back", "--yes", expect=code).stderr
     assert "unknown" in cli("fall-back", "--accept-loss", expect=4).stderr
     cli("fall-back", "--accept-loss", "--yes")
     assert is_home(move, cli)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +37,7 @@ def move(tmp_path: Path) -> Move:
 
 def switched(move: Move, *, application: Mapped | None = None, **fall_back: object) -> Cli:
     """The command line once users are at the target."""
-    cli = move.cli(fall_back=fall_back, **(application or {}))  # type: ignore[arg-type]
+    cli = move.cli(fall_back=fall_back, **(application or {}))
     cli("run", "--yes")
     assert cli.phases() == {NAME: "switched-over"}
     assert move.is_switched_over
@@ -260,6 +263,36 @@ def test_what_the_plan_leaves_out_stays_out_on_the_way_back(move: Move) -> None:
     assert (move.source / "upload").read_text() == "by a user"
 
 
+def test_a_target_that_lost_more_than_the_plan_allows_takes_nothing_from_the_source(move: Move) -> None:
+    cli = switched(move, source_write=True)
+    before = footprint(move.source)
+    for folder in ("folder 0", "folder 1"):
+        shutil.rmtree(move.target / folder)
+    outcome = cli("fall-back", "--yes", expect=8)
+    assert "would be deleted at the source" in outcome.stderr
+    assert "max_deletions" in outcome.stderr
+    assert cli.phases() == {NAME: "switched-over"}
+    assert footprint(move.source) == before
+
+
+def test_a_target_of_which_nobody_knows_how_it_stood_is_compared_by_its_bytes(move: Move) -> None:
+    """As after a switch by a version that did not look at the target first."""
+    cli = switched(move, source_write=True)
+    with closing(sqlite3.connect(cli.state / "moving-house" / "applications" / f"{NAME}.db")) as database, database:
+        database.execute("DELETE FROM mark WHERE name = 'targets known'")
+    path = move.target / "folder 0" / "file 150"
+    before = path.stat()
+    path.write_text(path.read_text().replace("as it was", "so it is!"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (move.target / "upload").write_text("by a user")
+    (move.target / "folder 1" / "file 001").unlink()
+    outcome = cli("fall-back", "--yes", "--json")
+    (changes,) = outcome.events("target.changes")
+    assert (changes["created"], changes["changed"], changes["deleted"]) == (1, 1, 1)
+    assert differences(move.target, move.source, nanoseconds=True, everything=True) == []
+    assert is_home(move, cli)
+
+
 def test_a_source_that_changed_since_it_was_frozen_is_not_written(move: Move) -> None:
     cli = switched(move, source_write=True)
     (move.target / "upload").write_text("by a user")
@@ -324,6 +357,11 @@ def test_and_is_not_lost_in_silence_where_the_source_may_not_be_written(move: Mo
     assert move.frozen.exists(), "nobody may write at the source while that is open"
     assert "falling back" in cli("run", "--yes", expect=4).stderr
     assert move.is_untouched, "a run does not switch forward again"
+    standing = cli.applications()[NAME]
+    assert standing["waits_for"] == "its fall back to be finished"
+    assert standing["next"].startswith("migrator fall-back ")
+    assert "accept-loss" in cli("fall-back", "--accept-loss", expect=4).stderr, "this gate is not open yet"
+    assert move.frozen.exists()
     cli("fall-back", "--yes", "--accept-loss")
     assert is_home(move, cli)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from migrator.domain.entries import Class
 from migrator.domain.phases import Gate, Phase
-from migrator.orchestration.itinerary import CATCH_UP, CHECK_AFTER, FORWARD, ROLL_BACK
+from migrator.orchestration.itinerary import CATCH_UP, CHECK_AFTER, FALL_BACK, FALL_BACK_AT_A_LOSS, FORWARD, ROLL_BACK
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-it-works.md").read_text(encoding="utf-8")
 
@@ -26,8 +26,13 @@ def test_the_table_is_the_itinerary() -> None:
     rows.insert(rows.index(next(row for row in rows if row.start is Phase.SWITCHED_OVER)), CHECK_AFTER)
     wanted = [(row.start.value, row.step, row.gate.value if row.gate else "", row.end.value) for row in rows]
     back = f"{ROLL_BACK[0].start} to {ROLL_BACK[-1].start}"
-    assert shown() == [*wanted, (back, "roll-back", Gate.ROLL_BACK.value, Phase.SEEDED.value)]
-    assert {row.end for row in ROLL_BACK} == {Phase.SEEDED}
+    after = f"{FALL_BACK[0].start} to {FALL_BACK[-1].start}"
+    assert shown() == [
+        *wanted,
+        (back, "roll-back", Gate.ROLL_BACK.value, Phase.SEEDED.value),
+        (after, "fall-back", Gate.FALL_BACK.value, Phase.SEEDED.value),
+    ]
+    assert {row.end for row in (*ROLL_BACK, *FALL_BACK, *FALL_BACK_AT_A_LOSS)} == {Phase.SEEDED}
 
 
 def test_every_class_is_explained() -> None:

@@ -213,3 +213,22 @@ def test_name_servers_have_an_address_and_a_port(text: str, host: str, port: int
     assert str(switch.server) == shown
     assert switch.servers == (switch.server,), "nobody is asked twice"
     assert (switch.zone, switch.name, switch.ttl_seconds, switch.timeout_seconds) == ("paris.example", "eau", 60, 120)
+
+
+def test_falling_back_is_what_the_plan_says_and_nothing_by_itself(tmp_path: Path) -> None:
+    keys = "source_write: true, endpoint: rw, freeze: {apply: [a], probe: [b], undo: [c], timeout: 5 s}"
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "migration: x\nendpoints: {old: {ssh: old}, rw: {ssh: rw}, h: {local: true}}\nwaves:\n  - name: w\n"
+        "    applications:\n"
+        f'      - {{name: a, datasets: [{{name: d, source: "old:/a", target: "h:/a"}}], fall_back: {{{keys}}}}}\n'
+        '      - {name: b, datasets: [{name: d, source: "old:/b", target: "h:/b"}]}\n'
+    )
+    one, other = planfile.load(path).applications
+    assert one.fall_back == FallBack(True, "rw", Triple("target", ("a",), ("b",), ("c",), 5.0))
+    assert other.fall_back == FallBack()
+    assert not other.fall_back.source_write
+    (back,) = turned_round(one).datasets
+    assert (str(back.source), str(back.target)) == ("h:/a", "rw:/a")
+    (back,) = turned_round(other).datasets
+    assert (str(back.source), str(back.target)) == ("h:/b", "old:/b")
