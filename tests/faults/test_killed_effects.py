@@ -160,38 +160,63 @@ def test_a_freeze_of_the_target_and_the_thaw_after_a_fall_back(move: Move) -> No
     assert cli.phases() == {NAME: "seeded"}
 
 
-@dataclass(frozen=True)
-class Stop:
-    """A moment within the one step that points a link, and whether it points to the target by then."""
-
-    fault: str
-    has_acted: bool
-
-
-@pytest.mark.parametrize(
-    "stop",
-    [Stop("delay_enter=100000000", has_acted=False), Stop("delay_exit=100000000", has_acted=True)],
+# A link is pointed by one system call: the run is killed when that is about to begin, or when it has just ended.
+STOPS = pytest.mark.parametrize(
+    ("fault", "has_acted"),
+    [("delay_enter=100000000", False), ("delay_exit=100000000", True)],
     ids=["before", "after"],
 )
-def test_a_link(stop: Stop, move: Move) -> None:
-    """A link is pointed by one system call: the run is killed when that is about to begin, or has just ended."""
+
+
+@pytest.fixture
+def between(move: Move) -> tuple[Cli, list[Hook]]:
+    """A link that leads to the source, to be switched between two commands."""
+    move.link.symlink_to(move.source)
     hooks = [Hook(move.folder / name) for name in ("first", "last")]
     first, last = (hook.in_plan for hook in hooks)
-    cli = move.cli(switch=[first, link_switch(move.link, move.target), last])
+    return move.cli(switch=[first, link_switch(move.link, move.target), last]), hooks
+
+
+@STOPS
+def test_a_link(fault: str, has_acted: bool, move: Move, between: tuple[Cli, list[Hook]]) -> None:
+    cli, hooks = between
     cli("run", "--until", "verified", "--yes")
-    with traced(cli, stop.fault, *RUN_TO_SWITCHED_OVER):
-        awaited = move.link.name if stop.has_acted else ".migrator-link-*"
-        wait_for(lambda: any(move.folder.glob(awaited)), "the link", 60)
-    assert move.link.is_symlink() == stop.has_acted
-    assert cli.phases() == {NAME: "switching"}
-    outcome = cli(*RUN_TO_SWITCHED_OVER, "--json")
-    noted = [(event["verb"], event["answer"]) for event in outcome.events("effect.noted")]
+    noted = killed_at_the_link(move, cli, RUN_TO_SWITCHED_OVER, fault, leads_to=move.target if has_acted else None)
     applied = [("probe", "not in place"), ("apply", "done"), ("probe", "in place")]
-    link = [("probe", "in place")] if stop.has_acted else applied
-    assert noted == [("probe", "in place"), *link, *applied]
+    assert noted == [("probe", "in place"), *([("probe", "in place")] if has_acted else applied), *applied]
     assert [hook.acts.count("apply-begun") for hook in hooks] == [1, 1]
     assert os.readlink(move.link) == str(move.target)
+    assert cli.phases() == {NAME: "switched-over"}
+
+
+@STOPS
+def test_a_link_that_is_taken_back(fault: str, has_acted: bool, move: Move, between: tuple[Cli, list[Hook]]) -> None:
+    cli, hooks = between
+    cli(*RUN_TO_SWITCHED_OVER)
+    noted = killed_at_the_link(move, cli, FALL_BACK, fault, leads_to=move.source if has_acted else None)
+    undone = [("probe", "in place"), ("undo", "done"), ("probe", "not in place")]
+    link = [("probe", "not in place")] if has_acted else undone
+    assert noted == [("probe", "not in place"), *link, *undone, *undone], "the first switch and the freeze come last"
+    assert [hook.acts.count("undo-begun") for hook in hooks] == [1, 1]
+    assert os.readlink(move.link) == str(move.source)
+    assert cli.phases() == {NAME: "seeded"}
+
+
+def killed_at_the_link(
+    move: Move, cli: Cli, command: tuple[str, ...], fault: str, leads_to: Path | None
+) -> list[tuple[str, str]]:
+    """Kill `command` at the link, with `leads_to` once that is so; what the same command does to effects after that."""
+    before = os.readlink(move.link)
+    with traced(cli, fault, *command):
+        if leads_to is None:
+            wait_for(lambda: any(move.folder.glob(".migrator-link-*")), "the link is about to be pointed", 60)
+        else:
+            wait_for(lambda: os.readlink(move.link) == str(leads_to), "the link is pointed", 60)
+    assert os.readlink(move.link) == (before if leads_to is None else str(leads_to))
+    assert cli.phases() == {NAME: "switching"}
+    outcome = cli(*command, "--json")
     assert list(move.folder.glob(".migrator-link-*")) == []
+    return [(event["verb"], event["answer"]) for event in outcome.events("effect.noted")]
 
 
 @contextlib.contextmanager
