@@ -28,7 +28,7 @@ from migrator.orchestration.itinerary import gates_of, rows_from
 from migrator.orchestration.replanning import would_start_again
 from migrator.orchestration.reporting import known_of, times_of_waves
 from migrator.orchestration.times import limit_at
-from migrator.planfile import differences, not_carried_out
+from migrator.planfile import differences
 from migrator.planning.order import by_needs
 from migrator.planning.preflight import Facts, examine
 from migrator.planning.timing import Measures
@@ -119,8 +119,6 @@ class _Preview:
     def look(self) -> PlannedApplication:
         """One row of the plan; what speaks against it is left in `findings`."""
         phase, known = self._standing()
-        for _, sentence in not_carried_out(self._looking.plan, self._application):
-            self._find(Finding("not-carried-out", "note", sentence, None, self._application.name))
         for finding in lacking(self._application):
             self._find(finding)
         for waiver in self._application.waivers:

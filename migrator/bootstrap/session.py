@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from migrator.bootstrap.live_limits import hearing_of_limits
+from migrator.bootstrap.live_limits import holding_rates
 from migrator.bootstrap.signals import stopping
 from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
 from migrator.domain.phases import Gate, Phase
@@ -177,7 +177,7 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
     try:
         with (
             stopping(stop, pool.ask_to_stop, pool.shutdown, on_event),
-            hearing_of_limits(folder, budgets, on_event),
+            holding_rates(plan, folder, budgets, on_event),
         ):
             for finding in demand.findings():
                 on_event(Note(finding.sentence, finding.application, finding.severity))

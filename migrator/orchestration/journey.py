@@ -27,7 +27,6 @@ from migrator.orchestration.itinerary import (
     way_back,
 )
 from migrator.orchestration.window import Watch
-from migrator.planfile import not_carried_out
 from migrator.steps.scene import Scene
 from migrator.steps.smoke_checks import have_passed
 from migrator.steps.verify import verify_now
@@ -269,7 +268,6 @@ class Journey:
 
     def _walk(self, row: Row) -> Halt | None:
         """Make the transition; what holds the application back after all, or None."""
-        self._refuse_what_is_not_carried_out(row)
         if row.start is Phase.SEEDED:
             self._admit(row)  # before the passes, which may take hours, and after them
             self._attempt_in_time(CATCH_UP_UNTIL_SMALL)
@@ -289,15 +287,6 @@ class Journey:
         self._admit(row)
         with self.watch.over(row) if self.watch is not None else nullcontext():
             self._attempt(row)
-
-    def _refuse_what_is_not_carried_out(self, row: Row) -> None:
-        application = self.scene.application
-        missing = [sentence for step, sentence in not_carried_out(self.scene.plan, application) if step == row.step]
-        if missing:
-            raise Refused(
-                f"`{application.name}`: step `{row.step}` needs what this version cannot do: {'; '.join(missing)}",
-                hint="take it out of the plan, or do that part by hand; nothing of it was ignored silently",
-            )
 
     def _attempt(self, row: Row) -> None:
         """One recorded try: the journal knows of it before it begins, and of its phase the moment it is done."""

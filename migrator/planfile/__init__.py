@@ -6,9 +6,8 @@ from pathlib import Path
 
 from migrator.domain.plan import Plan
 from migrator.planfile.changes import differences
-from migrator.planfile.later import not_carried_out
 
-__all__ = ["differences", "load", "not_carried_out", "rate", "schema"]
+__all__ = ["differences", "load", "rate", "schema"]
 
 
 def load(path: Path) -> Plan:

@@ -49,11 +49,11 @@ class OwnerShape(Mapping):
 
 
 class BandwidthShape(Mapping):
-    """A limit that holds during hours of some days."""
+    """A limit that holds during hours of some days, which belong to the day on which they begin; the lowest counts."""
 
     days: Days = Field(description="Days: `sat`, `mon-fri`, or a list of these.")
     hours: Hours = Field(description="From and to, `08:00-19:00`, in the plan's time zone.")
-    limit: Rate = Field(description="The most that the whole migration carries, such as `20 MB/s`.")
+    limit: Rate = Field(description="The most that each endpoint reached by SSH gets, such as `20 MB/s`.")
 
 
 class CalendarShape(Mapping):

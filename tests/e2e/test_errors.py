@@ -291,15 +291,6 @@ def test_a_reader_that_leaves_stops_nothing(move: Move) -> None:
     assert cli.phases() == {NAME: "switched-over"}
 
 
-def test_what_is_not_carried_out_yet_is_said_and_never_passed(move: Move) -> None:
-    cli = move.cli(gates=["month-closed"])
-    assert "not carried out yet" in cli("plan").stdout
-    outcome = cli("run", "--yes", expect=4)
-    assert "the gate `month-closed` is not carried out yet" in outcome.stderr + outcome.stdout
-    assert cli.phases() == {NAME: "verified"}
-    assert move.is_untouched
-
-
 def test_the_others_of_a_wave_go_on_when_one_fails(move: Move) -> None:
     other = replace(move, folder=move.folder / "other", target=move.folder / "other-target")
     other.folder.mkdir()
