@@ -190,6 +190,16 @@ def we_must_go_back_at_a_loss(folder: Path, request: pytest.FixtureRequest) -> S
     assert is_home(move)
 
 
+def the_target_breaks_down(folder: Path, request: pytest.FixtureRequest) -> Situation:
+    move = move_in(folder)
+    approved(move.cli(fall_back={"source_write": True}))("run")
+    shutil.rmtree(move.target)
+    yield
+    assert move.is_switched_over
+    yield
+    assert is_home(move)
+
+
 def is_over_there_with_an_upload(move: Move) -> bool:
     return move.is_switched_over and move.frozen.exists() and not (move.source / "upload.txt").exists()
 
@@ -251,6 +261,7 @@ SITUATIONS: dict[str, Callable[[Path, pytest.FixtureRequest], Situation]] = {
     "What if a check fails after the switch?": a_check_fails,
     "What if we must go back on Sunday?": we_must_go_back,
     "What if we must go back, and the source must not be written?": we_must_go_back_at_a_loss,
+    "What if the target breaks down after the switch?": the_target_breaks_down,
     "What if the target fills up?": the_target_fills_up,
     "What if the machine we run on dies?": the_machine_dies,
     "What if the machine is gone, and the state with it?": the_state_is_gone,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import COMMAND, Cli, clean_environment
+from tests.support.cli import COMMAND, Cli, Outcome, clean_environment
 from tests.support.haproxy import running_haproxy
-from tests.support.moves import NAME, Move, give
+from tests.support.moves import Move, give
 from tests.support.nameservers import make_tsig_key, running_primary
 from tests.support.plans import link_switch, remote
 from tests.support.sshd import Account, Sshd, descendants, wait_for
@@ -35,11 +35,17 @@ def move(tmp_path: Path) -> Move:
     return move
 
 
-def killed_at_each(cli: Cli, stage: Stage, acts: tuple[str, ...], command: tuple[str, ...]) -> None:
-    """Type `command` again and again, killed at one act after the other, and then leave it alone."""
+def killed_at_each(cli: Cli, stage: Stage, acts: tuple[str, ...], command: tuple[str, ...]) -> str:
+    """Type `command` again and again, killed at one act after the other, and then leave it alone; the phase then."""
     for act in acts:
         kill_at(act, cli, stage, command)
-    cli(*command)
+    return phase_after(cli(*command, "--json"))
+
+
+def phase_after(outcome: Outcome) -> str:
+    """The phase that the application has reached, as a command tells at its end."""
+    (report,) = outcome.events("application.report")
+    return str(report["phase"])
 
 
 def kill_at(act: str, cli: Cli, stage: Stage, command: tuple[str, ...]) -> None:
@@ -82,22 +88,14 @@ def place(request: pytest.FixtureRequest, move: Move, sshd: Sshd, account: Accou
     return Place(far, Hook(ground / "hook", on="source"))
 
 
-def test_a_freeze(place: Place) -> None:
-    cli = place.move.cli(freeze=place.hook.triple)
-    killed_at_each(cli, place.hook, PLACING, RUN_TO_FROZEN)
-    acted_once(place.hook, "apply")
-    assert cli.phases() == {NAME: "frozen"}
-    cli("run", "--until", "verified", "--yes")
-    acted_once(place.hook, "apply")
-
-
-def test_a_thaw(place: Place) -> None:
-    cli = place.move.cli(freeze=place.hook.triple)
-    cli("run", "--until", "verified", "--yes")
-    frozen = len(place.hook.acts)
-    killed_at_each(cli, place.hook, TAKING_BACK, ROLL_BACK)
-    acted_once(place.hook, "undo", since=frozen)
-    assert cli.phases() == {NAME: "seeded"}
+def test_a_freeze_and_its_thaw(place: Place) -> None:
+    hook = place.hook
+    cli = place.move.cli(freeze=hook.triple)
+    assert killed_at_each(cli, hook, PLACING, RUN_TO_FROZEN) == "frozen"
+    acted_once(hook, "apply")
+    frozen = len(hook.acts)
+    assert killed_at_each(cli, hook, TAKING_BACK, ROLL_BACK) == "seeded"
+    acted_once(hook, "undo", since=frozen)
 
 
 @contextlib.contextmanager
@@ -121,26 +119,19 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
         yield stage
 
 
-def test_a_switch(stage: Stage, move: Move) -> None:
-    freeze = Hook(move.folder / "freeze")
-    cli = move.cli(freeze=freeze.triple, switch=[stage.in_plan])
-    cli("run", "--until", "verified", "--yes")
-    prepared = len(stage.acts)
-    killed_at_each(cli, stage, PLACING, RUN_TO_SWITCHED_OVER)
-    acted_once(stage, "apply", since=prepared)
-    assert cli.phases() == {NAME: "switched-over"}
-    assert freeze.acts.count("apply-begun") == 1, "what is frozen is not frozen again"
-
-
-def test_the_undo_of_a_switch(stage: Stage, move: Move) -> None:
+def test_a_switch_and_its_undo(stage: Stage, move: Move) -> None:
     freeze = Hook(move.folder / "freeze")
     cli = move.cli(freeze=freeze.triple, switch=[stage.in_plan], fall_back={"source_write": True})
-    cli(*RUN_TO_SWITCHED_OVER)
+    cli("run", "--until", "verified", "--yes")
+    prepared = len(stage.acts)
+    assert killed_at_each(cli, stage, PLACING, RUN_TO_SWITCHED_OVER) == "switched-over"
+    acted_once(stage, "apply", since=prepared)
+    assert freeze.acts.count("apply-begun") == 1, "what is frozen is not frozen again"
+
     (move.target / "upload").write_text("by a user")
     switched, frozen = len(stage.acts), len(freeze.acts)
-    killed_at_each(cli, stage, TAKING_BACK, FALL_BACK)
+    assert killed_at_each(cli, stage, TAKING_BACK, FALL_BACK) == "seeded"
     acted_once(stage, "undo", since=switched)
-    assert cli.phases() == {NAME: "seeded"}
     assert (move.source / "upload").read_text() == "by a user"
     assert freeze.acts[frozen:] == ["probe-yes", "undo-begun", "undo-done", "probe-no"], "thawed once, after the switch"
 
@@ -154,10 +145,9 @@ def test_a_freeze_of_the_target_and_the_thaw_after_a_fall_back(move: Move) -> No
         kill_at(act, cli, target, FALL_BACK)
     for act in TAKING_BACK:
         kill_at(act, cli, source, FALL_BACK)
-    cli(*FALL_BACK)
+    assert phase_after(cli(*FALL_BACK, "--json")) == "seeded"
     acted_once(target, "apply", since=begun)
     acted_once(source, "undo", since=frozen)
-    assert cli.phases() == {NAME: "seeded"}
 
 
 # A link is pointed by one system call: the run is killed when that is about to begin, or when it has just ended.
@@ -181,31 +171,31 @@ def between(move: Move) -> tuple[Cli, list[Hook]]:
 def test_a_link(fault: str, has_acted: bool, move: Move, between: tuple[Cli, list[Hook]]) -> None:
     cli, hooks = between
     cli("run", "--until", "verified", "--yes")
-    noted = killed_at_the_link(move, cli, RUN_TO_SWITCHED_OVER, fault, leads_to=move.target if has_acted else None)
+    outcome = killed_at_the_link(move, cli, RUN_TO_SWITCHED_OVER, fault, leads_to=move.target if has_acted else None)
     applied = [("probe", "not in place"), ("apply", "done"), ("probe", "in place")]
-    assert noted == [("probe", "in place"), *([("probe", "in place")] if has_acted else applied), *applied]
+    assert noted(outcome) == [("probe", "in place"), *([("probe", "in place")] if has_acted else applied), *applied]
     assert [hook.acts.count("apply-begun") for hook in hooks] == [1, 1]
     assert os.readlink(move.link) == str(move.target)
-    assert cli.phases() == {NAME: "switched-over"}
+    assert phase_after(outcome) == "switched-over"
 
 
 @STOPS
 def test_a_link_that_is_taken_back(fault: str, has_acted: bool, move: Move, between: tuple[Cli, list[Hook]]) -> None:
     cli, hooks = between
     cli(*RUN_TO_SWITCHED_OVER)
-    noted = killed_at_the_link(move, cli, FALL_BACK, fault, leads_to=move.source if has_acted else None)
+    outcome = killed_at_the_link(move, cli, FALL_BACK, fault, leads_to=move.source if has_acted else None)
     undone = [("probe", "in place"), ("undo", "done"), ("probe", "not in place")]
     link = [("probe", "not in place")] if has_acted else undone
-    assert noted == [("probe", "not in place"), *link, *undone, *undone], "the first switch and the freeze come last"
+    assert noted(outcome) == [("probe", "not in place"), *link, *undone, *undone], (
+        "the first switch and the freeze come last"
+    )
     assert [hook.acts.count("undo-begun") for hook in hooks] == [1, 1]
     assert os.readlink(move.link) == str(move.source)
-    assert cli.phases() == {NAME: "seeded"}
+    assert phase_after(outcome) == "seeded"
 
 
-def killed_at_the_link(
-    move: Move, cli: Cli, command: tuple[str, ...], fault: str, leads_to: Path | None
-) -> list[tuple[str, str]]:
-    """Kill `command` at the link, with `leads_to` once that is so; what the same command does to effects after that."""
+def killed_at_the_link(move: Move, cli: Cli, command: tuple[str, ...], fault: str, leads_to: Path | None) -> Outcome:
+    """Kill `command` when it is about to point the link, or has pointed it to `leads_to`; the same command then."""
     before = os.readlink(move.link)
     with traced(cli, fault, *command):
         if leads_to is None:
@@ -213,9 +203,13 @@ def killed_at_the_link(
         else:
             wait_for(lambda: os.readlink(move.link) == str(leads_to), "the link is pointed", 60)
     assert os.readlink(move.link) == (before if leads_to is None else str(leads_to))
-    assert cli.phases() == {NAME: "switching"}
     outcome = cli(*command, "--json")
     assert list(move.folder.glob(".migrator-link-*")) == []
+    return outcome
+
+
+def noted(outcome: Outcome) -> list[tuple[str, str]]:
+    """What was done to effects, and how they answered."""
     return [(event["verb"], event["answer"]) for event in outcome.events("effect.noted")]
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tests.support.sshd import wait_for
 
 PAGES = 12
-_PAUSE_SECONDS = 0.01  # between two requests of one visitor: how fine the downtime is measured
+_PAUSE_SECONDS = 0.02  # between two requests of one visitor: how fine the downtime is measured
 _PATIENCE_SECONDS = 60.0
 
 # Where to send the next request; asked for each one.
