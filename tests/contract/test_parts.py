@@ -203,6 +203,7 @@ class TestHashing:
         assert one.sha256 == other.sha256 == hashlib.sha256(b"content").digest()
         assert one.blocks == ()
 
+    @pytest.mark.usefixtures("tells_more_often")  # before the source, whose agent may have started
     @pytest.mark.parametrize(
         "harm",
         [
@@ -214,9 +215,8 @@ class TestHashing:
         ids=["rewritten", "grown", "removed", "replaced"],
     )
     def test_a_file_that_moves_while_it_is_hashed_has_no_digest(
-        self, source: SourceTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], object]
+        self, source: SourceTree, tmp_path: Path, harm: Callable[[Path], object]
     ) -> None:
-        tell_more_often(monkeypatch)
         path = tmp_path / "source" / "hot"
         path.write_bytes(random.Random(3).randbytes(20 << 20))
         path.with_name("other").write_bytes(path.read_bytes())
@@ -229,10 +229,8 @@ class TestHashing:
         *_, last = answers
         assert (last.found, last.problem) == (None, Problem.CHANGED)
 
-    def test_a_long_hash_tells_of_its_progress(
-        self, source: SourceTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        tell_more_often(monkeypatch)
+    @pytest.mark.usefixtures("tells_more_often")
+    def test_a_long_hash_tells_of_its_progress(self, source: SourceTree, tmp_path: Path) -> None:
         size = 40 << 20
         with (tmp_path / "source" / "huge").open("wb") as file:
             file.truncate(size)
@@ -250,7 +248,8 @@ class TestHashing:
         assert answers[-1].sha256 == hashlib.sha256(content).digest()
 
 
-def tell_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def tells_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have agents, wherever they are started from now on, tell of progress after each block."""
     monkeypatch.setattr(program, "ANSWER_SECONDS", 0.0)
     text = agent_text().replace(b"\nANSWER_SECONDS = 0.5", b"\nANSWER_SECONDS = 0.0")
