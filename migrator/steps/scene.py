@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -36,6 +36,7 @@ class Scene:
     stop: Stop
     holder: str  # whose lock it is on a target root: this state's
     adopt: bool = False
+    before_switching: Callable[[], object] = lambda: None  # raises when users may no longer be sent to the target
     _held: ExitStack | None = None
     _abilities: dict[Location, Abilities] = field(default_factory=dict)
 

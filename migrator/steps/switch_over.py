@@ -21,6 +21,7 @@ def switch_over(scene: Scene) -> None:
     if not (is_resumed and any(scene.journal.last_effect(effect.name) for effect in switches)):
         guard(scene)
         check_before(scene)
+        scene.before_switching()  # all that may have taken hours, and an approval has its time
         forget_checks(scene)
         scene.journal.move(Phase.SWITCHING, "the guard holds")
     for effect in switches:
