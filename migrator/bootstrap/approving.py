@@ -119,9 +119,9 @@ def _root(asked: Asked, application: Application) -> str | None:
     view = ApplicationView.open(asked.folder, application.name)
     if view is not None:
         with view:
-            if _is_listed(view) if asked.gate is Gate.ACCEPT_LOSS else view.phase is Phase.VERIFIED:
+            if _is_listed(view) if asked.gate == Gate.ACCEPT_LOSS else view.phase is Phase.VERIFIED:
                 return bound_to(asked.gate, view)
-    if asked.gate is Gate.ACCEPT_LOSS:
+    if asked.gate == Gate.ACCEPT_LOSS:
         raise Refused(
             f"`{application.name}`: nothing is listed that would be lost",
             hint=f"`migrator fall-back {asked.plan.path} --accept-loss` lists it",

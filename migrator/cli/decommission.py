@@ -23,7 +23,7 @@ class Closing:
 
 
 def decommission(session: Session, plan: PlanFile, chosen: Chosen, closing: Closing) -> int:
-    """Retire the source: lists what must end, and looks that it is empty. This command is its own approval."""
+    """Retire the source, once it is empty. This command is its own approval."""
     from migrator import bootstrap
 
     loaded = bootstrap.load(plan)

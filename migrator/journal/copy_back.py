@@ -15,6 +15,7 @@ from migrator.journal import tables
 from migrator.journal.database import Database
 from migrator.journal.items import ENTRY, blocks, entry_of
 from migrator.journal.manifest import Manifest
+from migrator.journal.sealing import copy_seal_of
 
 What = Literal["created", "changed", "deleted", "unknown"]
 
@@ -26,17 +27,18 @@ TRUST_FOUND = "found at the target when users were sent there"
 _LEFT_OUT = (Class.WAIVED.value, Class.EXCLUDED.value)
 
 # What the source has, before anybody has looked at the target: a row stays pending until it is found there, equal.
-_BEGIN = """
+_BEGIN = f"""
     INSERT INTO item (
         dataset, path, kind, size, mtime_ns, mode, uid, gid, link, xattrs, state, reason, sha256, trust, copied_seq,
-        target_kind
+        target_kind, copy_seal
     )
     SELECT
-        :back, path, kind, size, mtime_ns, mode, uid, gid, link, xattrs, 'pending', 'differs at the target', sha256,
-        trust, copied_seq, target_kind
+        :back, path, kind, size, mtime_ns, mode, uid, gid, link, xattrs, 'pending', 'differs at the target',
+        iif(copy_seal IS {copy_seal_of()}, sha256, NULL), trust, copied_seq, target_kind,
+        iif(copy_seal IS {copy_seal_of()}, {copy_seal_of(dataset=":back")}, NULL)
     FROM item
     WHERE dataset = :forward AND is_gone = 0 AND target_kind IS NOT NULL AND state NOT IN ('waived', 'excluded')
-"""
+"""  # noqa: S608 - our own expressions
 _CLEAR = (
     "DELETE FROM item WHERE dataset = ?",
     "DELETE FROM foreign_entry WHERE dataset = ?",

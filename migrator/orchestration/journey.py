@@ -294,6 +294,7 @@ class Journey:
         if row.end.is_at_least(row.start):  # the way back is open whatever became of the record
             self._refuse_a_record_that_is_not_ours()
         approvals = self._approvals(row)
+        self.scene.before_switching = partial(self._approvals, row)
         if row.writes:
             self.scene.hold_targets()
         attempt = journal.begin_attempt(self.run_id, row.step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -36,6 +36,7 @@ class Scene:
     stop: Stop
     holder: str  # whose lock it is on a target root: this state's
     adopt: bool = False
+    before_switching: Callable[[], object] = lambda: None  # raises when users may no longer be sent to the target
     _held: ExitStack = field(default_factory=ExitStack)
     _roots: set[Location] = field(default_factory=set)  # that are held
     _abilities: dict[tuple[Place, Location], Abilities] = field(default_factory=dict)

@@ -30,7 +30,8 @@ def switch_over(scene: Scene) -> None:
         forget_checks(scene)
         forget_way_back(scene)
         remember_targets(scene)
-        refuse_unless_frozen(scene)  # the last thing, since everything before may have taken long
+        refuse_unless_frozen(scene)  # nearly the last thing, since everything before may have taken hours
+        scene.before_switching()  # for the same reason: an approval has its time
         scene.journal.move(Phase.SWITCHING, "the guard holds")
     for effect in switches:
         put_in_place(effect, scene.journal, scene.on_event)

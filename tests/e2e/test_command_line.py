@@ -27,11 +27,11 @@ COMMANDS = [
     "roll-back",
     "fall-back",
     "accept",
+    "decommission",
     "export",
     "schema",
     "doctor",
     "demo",
-    "decommission",
     "report",
     "audit",
 ]

@@ -79,6 +79,10 @@ def test_killed_at_every_stage_it_brings_everything_home(
     assert list(ground.rglob("*.migrator*")) == [], "temp files stayed behind"
 
 
+# For a hook: its parent is what ends it when migrator ends, and migrator is the parent of that.
+MIGRATOR = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
+
+
 @pytest.mark.parametrize("has_acted", [False, True], ids=["before it acts", "after it acted"])
 @pytest.mark.parametrize("effect", ["switch", "freeze"])
 def test_killed_by_the_undo_itself_it_goes_on(effect: str, has_acted: bool, tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ def test_killed_by_the_undo_itself_it_goes_on(effect: str, has_acted: bool, tmp_
     flag = move.switched if effect == "switch" else move.frozen
     log = tmp_path / "undone"
     acts = f'rm "{flag}"; ' if has_acted else ""
-    kill = f'test -e "{log}" || {{ {acts}echo >> "{log}"; kill -9 $PPID; exit 1; }}'
+    kill = f'test -e "{log}" || {{ {acts}echo >> "{log}"; kill -9 {MIGRATOR}; exit 1; }}'
     triple = {**flag_freeze(flag), "undo": ["sh", "-c", f'{kill}; echo >> "{log}"; rm -f "{flag}"']}
     keys: dict[str, Any] = {"freeze": triple}
     if effect == "switch":

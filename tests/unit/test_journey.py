@@ -145,6 +145,26 @@ def test_an_approval_that_runs_out_during_the_catch_up_freezes_nothing(trip: Tri
     assert trip.steps == ["preflight", "seed", "catch-up"]
 
 
+def test_an_approval_that_runs_out_during_the_guard_sends_nobody(trip: Trip) -> None:
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
+    trip.approve(Gate.SWITCH_OVER, not_after=end)
+    asked: list[str] = []
+
+    def long_guard(scene: Scene) -> None:
+        scene.before_switching()
+        asked.append("in time")
+        trip.plan = replace(trip.plan, digest="0" * 64)  # as good as an approval that is over
+        scene.plan = trip.plan
+        scene.before_switching()
+        asked.append("too late")
+
+    trip.acts["switch-over"] = long_guard
+    with pytest.raises(Refused, match="has just run out"):
+        trip.journey(Gate.FREEZE).advance()
+    assert asked == ["in time"]
+    assert trip.journal.phase is Phase.VERIFIED
+
+
 def test_an_approval_serves_once(trip: Trip) -> None:
     trip.approve(Gate.FREEZE)
     trip.journey(until=Phase.VERIFIED).advance()
