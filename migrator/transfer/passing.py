@@ -202,9 +202,10 @@ def _try_hot_again(course: Course, dispatch: Dispatch) -> None:
 
 
 def _fail_hot(course: Course) -> None:
-    """Under freeze nothing may be hot."""
+    """In the final pass nothing may be hot."""
     hot = course.tallies.hot
-    stayed = (Stayed(path, Problem.FAILED, f"still changing under freeze: {reason}") for path, reason in hot.items())
+    when = "at the target" if course.crossing.is_back else "under freeze"
+    stayed = (Stayed(path, Problem.FAILED, f"still changing {when}: {reason}") for path, reason in hot.items())
     course.stayed(tuple(stayed))
 
 
