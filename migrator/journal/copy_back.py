@@ -13,9 +13,10 @@ from sqlalchemy.sql import ColumnElement
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.journal import tables
 from migrator.journal.database import Database
-from migrator.journal.items import ENTRY, blocks, entry_of
+from migrator.journal.items import ENTRY, blocks, entry_of, facts_of
 from migrator.journal.manifest import Manifest
-from migrator.journal.sealing import copy_seal_of
+from migrator.journal.sealing import SEAL_OF, copy_seal_of
+from migrator.journal.sequence import next_seq
 
 What = Literal["created", "changed", "deleted", "unknown"]
 
@@ -38,6 +39,18 @@ _BEGIN = f"""
         iif(copy_seal IS {copy_seal_of()}, {copy_seal_of(dataset=":back")}, NULL)
     FROM item
     WHERE dataset = :forward AND is_gone = 0 AND target_kind IS NOT NULL AND state NOT IN ('waived', 'excluded')
+"""  # noqa: S608 - our own expressions
+_SEAL = SEAL_OF.format(
+    sha256="sha256", verified_seq="verified_seq", verified_by="verified_by", target_ctime_ns="NULL", target_inode="NULL"
+)
+_COLUMNS = (
+    "dataset", "path", "kind", "size", "mtime_ns", "mode", "uid", "gid", "link", "ctime_ns", "inode", "links",
+    "device", "allocated", "xattrs", "sha256", "target_kind", "trust", "verified_by", "copied_seq", "verified_seq",
+)  # fmt: skip
+_FOUND = f"""
+    INSERT OR REPLACE INTO item ({", ".join(_COLUMNS)}, state, copy_seal, seal)
+    SELECT {", ".join(_COLUMNS)}, 'verified', {copy_seal_of()}, {_SEAL}
+    FROM (SELECT {", ".join(f"? AS {column}" for column in _COLUMNS)})
 """  # noqa: S608 - our own expressions
 _CLEAR = (
     "DELETE FROM item WHERE dataset = ?",
@@ -92,6 +105,16 @@ class CopyBack:
                 for row in connection.execute(query):
                     found[row[0]] = (entry_of(row), row[-1])
         return found
+
+    def found(self, rows: Sequence[tuple[Entry, bytes | None]]) -> None:
+        """Note what stands at the target as it should, as it was seen there, with its digest: nothing is to be done."""
+        with self._database.write() as connection:
+            seq = next_seq(connection)
+            values = [
+                (self._back, *facts_of(entry), sha256, entry.kind.value, TRUST_FOUND, TRUST_FOUND, seq, seq)
+                for entry, sha256 in rows
+            ]
+            connection.exec_driver_sql(_FOUND, values)
 
     def changes(self, keep: Collection[str]) -> Iterator[list[Change]]:
         """What changed at the target by the latest scan of it, in blocks, by path.

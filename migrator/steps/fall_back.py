@@ -181,9 +181,18 @@ def _write(scene: Scene, ways: Sequence[WayBack], carry: Callable[[Course], Scan
         )
     _compare_sources(scene, ways, is_refused=_progress(scene) is None)
     if _progress(scene) is None:
+        _say_what_is_not_kept(scene, ways)
         scene.journal.mark(_PROGRESS, Progress.WRITING)
     _hold_sources(scene, ways)
     pass_along(scene, [way.copying() for way in ways], carry, _UNDER_WAY)
+
+
+def _say_what_is_not_kept(scene: Scene, ways: Sequence[WayBack]) -> None:
+    for way in ways:
+        lost = ", ".join(sorted(way.keep - way.kept_back()))
+        if lost:
+            sentence = f"dataset `{way.dataset.name}`: files that are copied back lose their {lost} at the source"
+            scene.on_event(Note(sentence, scene.application.name, "warning"))
 
 
 def _hold_sources(scene: Scene, ways: Sequence[WayBack]) -> None:

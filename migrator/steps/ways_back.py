@@ -56,16 +56,16 @@ class WayBack:
     def copying(self) -> Crossing:
         """From target to source, written by the endpoint that may; less is kept where that cannot carry it."""
         crossing = self.scene.crossing(self.turned)
-        return replace(crossing, manifest=self.record.manifest, way=self._writing(crossing.way), is_back=True)
+        return replace(
+            crossing, manifest=self.record.manifest, way=crossing.way._replace(keep=self.kept_back()), is_back=True
+        )
 
     def proving(self) -> Crossing:
         """The same to be verified: the source is read by its own endpoint, whoever wrote it."""
-        return self.looking(self._kept_back())
+        return self.looking(self.kept_back())
 
-    def _writing(self, way: Way) -> Way:
-        return way._replace(keep=self._kept_back())
-
-    def _kept_back(self) -> frozenset[str]:
+    def kept_back(self) -> frozenset[str]:
+        """What of that can be kept on the way to the source as well."""
         reading, writing = self.scene.source_abilities(self.turned), self.scene.target_abilities(self.turned)
         kept = self.keep & reading.keeps & writing.keeps
         is_giver = may_give_away(self.scene.plan.endpoint(self.turned.target.endpoint))

@@ -225,10 +225,11 @@ def _try_hot_again(course: Course, dispatch: Dispatch) -> None:
 
 
 def _fail_hot(course: Course) -> None:
-    """Under freeze nothing may be hot, and nothing that was listed may be gone a moment later."""
-    hot = [(path, f"still changing under freeze: {reason}") for path, reason in course.tallies.hot.items()]
+    """In the final pass nothing may be hot, and nothing that was listed may be gone a moment later."""
+    when = "at the target" if course.crossing.is_back else "under freeze"
+    hot = [(path, f"still changing {when}: {reason}") for path, reason in course.tallies.hot.items()]
     course.note_restless(hot)
-    course.note_restless([(path, f"gone under freeze: {reason}") for path, reason in course.tallies.vanishings])
+    course.note_restless([(path, f"gone {when}: {reason}") for path, reason in course.tallies.vanishings])
     course.stayed(tuple(Stayed(path, Problem.FAILED, reason) for path, reason in hot))
 
 

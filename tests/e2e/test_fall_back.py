@@ -293,6 +293,22 @@ def test_a_target_of_which_nobody_knows_how_it_stood_is_compared_by_its_bytes(mo
     assert is_home(move, cli)
 
 
+def test_what_was_at_the_target_before_stays_there_alone(move: Move) -> None:
+    move.target.mkdir()
+    (move.target / "stranger").write_text("it was here first")
+    cli = move.cli(fall_back={"source_write": True})
+    cli("run", "--yes", "--adopt")
+    before = footprint(move.source)
+    outcome = cli("fall-back", "--yes", "--json")
+    assert outcome.events("target.changed") == []
+    assert is_home(move, cli)
+    assert footprint(move.source) == before
+    cli("run", "--yes")
+    (move.target / "stranger").write_text("and then a user wrote to it")
+    cli("fall-back", "--yes")
+    assert (move.source / "stranger").read_text() == "and then a user wrote to it"
+
+
 def test_a_source_that_changed_since_it_was_frozen_is_not_written(move: Move) -> None:
     cli = switched(move, source_write=True)
     (move.target / "upload").write_text("by a user")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Cli
-from tests.support.moves import NAME, Move
+from tests.support.moves import NAME, Move, give
+from tests.support.plans import remote
+from tests.support.sshd import Account, Sshd
 from tests.support.users import plant
 
 
@@ -52,6 +54,21 @@ def test_what_was_written_meanwhile_comes_home(move: Move) -> None:
     assert "has gone back" in outcome.stderr
     assert (move.source / "upload").read_text() == "x\n"
     assert move.is_untouched
+    assert cli.phases() == {NAME: "seeded"}
+
+
+def test_over_ssh_the_sides_change_their_roles_within_one_run(
+    sshd: Sshd, account: Account, ground: Path, tmp_path: Path
+) -> None:
+    """The movers that have read the source before are to write there now, within the two connections it bears."""
+    old = {**remote(sshd.endpoint("openssh")), "limits": {"connections": 2}}
+    move = Move(tmp_path, ground / "source", tmp_path / "target", source_end=old)
+    plant(move.source)
+    give(move.source, account)
+    cli = cli_for(move, writes=True, fall_back={"source_write": True})
+    outcome = cli("run", "--yes", expect=4)
+    assert "has gone back" in outcome.stderr
+    assert (move.source / "upload").read_text() == "x\n"
     assert cli.phases() == {NAME: "seeded"}
 
 
