@@ -13,8 +13,9 @@ from sqlalchemy.sql import ColumnElement
 from migrator.domain.entries import Class, Entry, Kind
 from migrator.journal import tables
 from migrator.journal.database import Database
-from migrator.journal.items import ENTRY, blocks, entry_of
+from migrator.journal.items import ENTRY, blocks, entry_of, facts_of
 from migrator.journal.manifest import Manifest
+from migrator.journal.sequence import next_seq
 
 What = Literal["created", "changed", "deleted", "unknown"]
 
@@ -36,6 +37,12 @@ _BEGIN = """
         trust, copied_seq, target_kind
     FROM item
     WHERE dataset = :forward AND is_gone = 0 AND target_kind IS NOT NULL AND state NOT IN ('waived', 'excluded')
+"""
+_FOUND = """
+    INSERT OR REPLACE INTO item (
+        dataset, path, kind, size, mtime_ns, mode, uid, gid, link, ctime_ns, inode, links, device, allocated, xattrs,
+        sha256, target_kind, trust, verified_by, copied_seq, verified_seq, state
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'verified')
 """
 _CLEAR = (
     "DELETE FROM item WHERE dataset = ?",
@@ -90,6 +97,16 @@ class CopyBack:
                 for row in connection.execute(query):
                     found[row[0]] = (entry_of(row), row[-1])
         return found
+
+    def found(self, rows: Sequence[tuple[Entry, bytes | None]]) -> None:
+        """Note what stands at the target as it should, as it was seen there, with its digest: nothing is to be done."""
+        with self._database.write() as connection:
+            seq = next_seq(connection)
+            values = [
+                (self._back, *facts_of(entry), sha256, entry.kind.value, TRUST_FOUND, TRUST_FOUND, seq, seq)
+                for entry, sha256 in rows
+            ]
+            connection.exec_driver_sql(_FOUND, values)
 
     def changes(self, keep: Collection[str]) -> Iterator[list[Change]]:
         """What changed at the target by the latest scan of it, in blocks, by path.

@@ -54,6 +54,9 @@ class Scan:
         """Record that a scan begins. An earlier one of the same dataset that was not ended can no longer be used."""
         with database.write() as connection:
             scan_id = next_id(connection, tables.scan)
+            if not _is_latest_pass_complete(connection, dataset):
+                # It remembered folders, and never came to say what was missing in them.
+                Stage(connection, dataset, scan_id).forget_all_folders()
             for (earlier,) in connection.execute(select(tables.scan.c.id).where(tables.scan.c.dataset == dataset)):
                 stage = Stage(connection, dataset, earlier)
                 stage.forget_seen()
@@ -173,3 +176,8 @@ class Scan:
 
     def _count(self, entries: Sequence[Entry]) -> None:
         self._size_bytes += sum(entry.size for entry in entries if entry.kind is Kind.FILE)
+
+
+def _is_latest_pass_complete(connection: Connection, dataset: int) -> bool:
+    passes = select(tables.scan.c.is_complete).where(tables.scan.c.dataset == dataset, tables.scan.c.purpose == "pass")
+    return bool(connection.execute(passes.order_by(tables.scan.c.id.desc()).limit(1)).scalar())

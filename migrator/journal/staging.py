@@ -241,6 +241,11 @@ class Stage:
         if folders:
             self._connection.exec_driver_sql(_FORGET_FOLDER, [(self._dataset, folder) for folder in folders])
 
+    def forget_all_folders(self) -> None:
+        """Have every folder told by name again."""
+        forget = "UPDATE item SET fingerprint = NULL WHERE dataset = ? AND fingerprint IS NOT NULL"
+        self._connection.exec_driver_sql(forget, (self._dataset,))
+
     def remember_folders(self, rows: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep the fingerprints of folders all of whose names were taken in."""
         if rows:

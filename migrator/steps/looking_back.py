@@ -10,8 +10,7 @@ from typing import Protocol
 from migrator.domain.entries import Entry, display
 from migrator.domain.events import ScanProgress, TargetChanged, TargetChanges
 from migrator.errors import EndpointUnavailable, SafetyStop
-from migrator.journal.copy_back import TRUST_FOUND, Change, Digester
-from migrator.journal.manifest import Copied
+from migrator.journal.copy_back import Change, Digester
 from migrator.steps.copying import refuse_failures
 from migrator.steps.scene import Scene
 from migrator.steps.ways_back import WayBack, ways_back
@@ -158,16 +157,15 @@ def _find(way: WayBack, *, keeps_strangers: bool) -> None:
             crossing.stop.check()
             inside, outside = crossing.filter.split([each for each in block if isinstance(each, Entry)])
             brought = way.record.brought([entry.path for entry in inside])
-            found = []
+            found: list[tuple[Entry, bytes | None]] = []
             for entry in inside:
                 known = brought.get(entry.path)
                 if known is None and keeps_strangers:
-                    found.append(Copied(entry, None, TRUST_FOUND))
+                    found.append((entry, None))
                 elif known is not None and difference(known[0], entry, way.keep) is None:
-                    found.append(Copied(entry, known[1], TRUST_FOUND))
+                    found.append((entry, known[1]))
             if found:
-                way.record.manifest.copied(found)
-                way.record.manifest.verified([(each.entry.path, each.sha256) for each in found], TRUST_FOUND)
+                way.record.found(found)
             items += len(inside) + len(outside)
             size_bytes += sum(entry.size for entry in inside)
             crossing.on_event(_progress(way, items, size_bytes, ended=False))

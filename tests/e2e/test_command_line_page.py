@@ -87,6 +87,8 @@ def test_every_event_is_told_with_its_fields() -> None:
             events.BytesMoved("a", "d", 1),
             events.ItemChanged("a", "d", b"p", Kind.FILE, 1, Class.VERIFIED, 1),
             events.ItemDeleted("a", "d", b"p"),
+            events.TargetChanged("a", "d", b"p", Kind.FILE, "created", 1),
+            events.TargetChanges("a", 1, 0, 0, 0, 1, "digest"),
             events.EffectNoted("a", "freeze", "apply", "done"),
             events.CheckMade("a", "check 1 (http)", "after", has_passed=True, reason=None, seconds=1.0),
             events.Note("so it is"),

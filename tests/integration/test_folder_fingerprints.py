@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migrator.domain.entries import Class, Kind
+from migrator.domain.entries import Class, Entry, Kind, Listed, Unchanged
 from migrator.endpoints.agent import program as agent
 from migrator.errors import SafetyStop
 from migrator.journal.database import _pragma
@@ -164,6 +164,21 @@ def test_what_is_deleted_in_one_folder_goes_and_nothing_else(crossed: Looker) ->
     assert crossed.ferry.final().deleted == 1
     assert b"a/c/x" not in crossed.ferry.states()
     assert len(crossed.ferry.states()) == len(PATHS) + len(FOLDERS) - 1
+
+
+def test_what_is_deleted_before_a_pass_that_is_cut_off_goes_all_the_same(crossed: Looker) -> None:
+    os.unlink(crossed.ferry.source / "a" / "c" / "x")
+    let_a_tick_pass(crossed.ferry.source.parent)
+    crossing = crossed.ferry.crossing()
+    scan = crossing.manifest.begin_scan()
+    with crossing.open_source() as tree:
+        for block in crossing.look_at(tree):
+            entries = [each for each in block if isinstance(each, Entry)]
+            scan.unchanged([each for each in block if isinstance(each, Unchanged)])
+            scan.note(entries, [each for each in block if isinstance(each, Listed)])
+    assert "files/a/c/x: gone" in crossed.ferry.changes()  # the pass never came to its end
+    assert crossed.ferry.final().deleted == 1
+    assert b"a/c/x" not in crossed.ferry.states()
 
 
 def test_a_folder_that_goes_takes_all_that_is_in_it(crossed: Looker) -> None:

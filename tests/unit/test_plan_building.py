@@ -15,6 +15,7 @@ from migrator.domain.plan import (
     Dataset,
     DnsSwitch,
     EndpointSpec,
+    FallBack,
     Limits,
     Location,
     NameServer,
@@ -25,6 +26,7 @@ from migrator.domain.plan import (
     Triple,
     Wave,
 )
+from migrator.domain.turning import turned_round
 
 PLANS = Path(__file__).parents[2] / "plans"
 
