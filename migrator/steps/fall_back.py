@@ -179,7 +179,7 @@ def _write(scene: Scene, ways: Sequence[WayBack], carry: Callable[[Course], Scan
             "or give it up with `--accept-loss`",
             details=names,
         )
-    _compare_sources(scene, ways, is_refused=_progress(scene) is None)
+    _compare_sources(scene, ways, is_refused=True)
     if _progress(scene) is None:
         _say_what_is_not_kept(scene, ways)
         scene.journal.mark(_PROGRESS, Progress.WRITING)
