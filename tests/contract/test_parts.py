@@ -203,7 +203,7 @@ class TestHashing:
         assert one.sha256 == other.sha256 == hashlib.sha256(b"content").digest()
         assert one.blocks == ()
 
-    @pytest.mark.usefixtures("tells_more_often")  # before the source, whose agent may have started
+    @pytest.mark.usefixtures("tells_more_often")
     @pytest.mark.parametrize(
         "harm",
         [
@@ -249,12 +249,15 @@ class TestHashing:
 
 
 @pytest.fixture
-def tells_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have agents, wherever they are started from now on, tell of progress after each block."""
+def tells_more_often(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the agents of one test, wherever they are, tell of progress after each block."""
     monkeypatch.setattr(program, "ANSWER_SECONDS", 0.0)
     text = agent_text().replace(b"\nANSWER_SECONDS = 0.5", b"\nANSWER_SECONDS = 0.0")
     assert text != agent_text()
     monkeypatch.setattr(session, "agent_text", lambda: text)
+    endpoint.rest()  # the agent of an earlier test
+    yield
+    endpoint.rest()
 
 
 def replace_path(entry: Entry, path: bytes) -> Entry:
