@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
@@ -72,8 +74,21 @@ class Mover:
     def end(self) -> None:
         """Hang up, which makes it leave at once; kill it if it does not; reap it."""
         self._line.close()
-        try:
-            self.process.wait(GOODBYE_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not self._leaves(GOODBYE_SECONDS):
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+        self.process.wait()
+
+    def _leaves(self, seconds: float) -> bool:
+        """Whether it ends within so many seconds; woken by its end, where Popen.wait would look again and again."""
+        try:
+            leaving = os.pidfd_open(self.process.pid)
+        except OSError:  # before Linux 5.3, or not allowed
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+            return self.is_gone
+        try:
+            poll = select.poll()
+            poll.register(leaving, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        finally:
+            os.close(leaving)
