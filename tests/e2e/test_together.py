@@ -98,8 +98,8 @@ def test_a_freeze_that_was_killed_is_probed_before_anything_else(moment: str, tm
         os.kill(run.pid, signal.SIGKILL)
         run.wait(30)
     (move.folder / "go").touch()
-    if moment == "frozen":  # what the hook left running may still come to its end
-        wait_for(move.frozen.exists, "the hook of the killed run ends", 10)
+    if moment == "frozen":  # as if the hook, which ends with the run, had just done its work
+        move.frozen.touch()
     cli("run", "--yes")
     assert move.is_switched_over
     hooks = (move.folder / "hooks").read_text().split()

