@@ -119,7 +119,7 @@ def _root(asked: Asked, application: Application) -> str | None:
     view = ApplicationView.open(asked.folder, application.name)
     if view is not None:
         with view:
-            if _is_listed(view) if asked.gate == Gate.ACCEPT_LOSS else view.phase is Phase.VERIFIED:
+            if _is_listed(view, application) if asked.gate == Gate.ACCEPT_LOSS else view.phase is Phase.VERIFIED:
                 return bound_to(asked.gate, view)
     if asked.gate == Gate.ACCEPT_LOSS:
         raise Refused(
@@ -132,10 +132,10 @@ def _root(asked: Asked, application: Application) -> str | None:
     )
 
 
-def _is_listed(view: ApplicationView) -> bool:
+def _is_listed(view: ApplicationView, application: Application) -> bool:
     is_switched = view.phase in (Phase.SWITCHING, Phase.SWITCHED_OVER)
     told = changes_told(view)
-    return is_switched and told is not None and count_of(told) > 0
+    return is_switched and told is not None and (count_of(told) > 0 or bool(application.waivers))
 
 
 def _given(asked: Asked, application: Application, approval: Approval, key: Path | None) -> Approval:

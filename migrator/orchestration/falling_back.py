@@ -33,9 +33,13 @@ def row_to_look(scene: Scene, *, accepts_loss: bool = False) -> Row | None:
 
 
 def row_back(scene: Scene, *, accepts_loss: bool = False) -> Row:
-    """The row that goes back: at a loss only where that is accepted, and where there is any by the latest look."""
+    """The row that goes back: at a loss only where that is accepted, and where there is any by the latest look.
+
+    What is waived may be lost although no look tells.
+    """
     told = changes_told(scene.journal)
-    is_at_a_loss = accepts_loss and told is not None and count_of(told) > 0
+    may_lose = told is not None and (count_of(told) > 0 or bool(scene.application.waivers))
+    is_at_a_loss = accepts_loss and may_lose
     row = row_from(FALL_BACK_AT_A_LOSS if is_at_a_loss else FALL_BACK, scene.journal.phase)
     assert row is not None, "it was asked before whether a fall back serves"
     return row

@@ -110,8 +110,7 @@ def demand_of(plan: Plan, application: Application, gate: str) -> Demand:
     owner = next((each for each in plan.owners if each.key == application.owner), None)
     signers = owner.approvers if owner is not None else ()
     is_exact = gate == Gate.ACCEPT_LOSS or application.approval == "exact"
-    waived = len(application.waivers) if gate == Gate.SWITCH_OVER else 0
-    return Demand(signers, 2 if application.two_person else 1, is_exact, waived)
+    return Demand(signers, 2 if application.two_person else 1, is_exact, len(application.waivers))
 
 
 def opened_by(question: Question, journal: Journal) -> tuple[str, ...] | None:

@@ -38,6 +38,13 @@ class Row:
     back: Phase | None = None  # where SourceMoved and Unproven lead
     writes: bool = False  # whether it writes below the target roots, so that their locks are needed
 
+    @property
+    def leads_back(self) -> bool:
+        """Whether it is part of a way back, which is open whatever became of the record."""
+        return self.step in _WAYS_BACK
+
+
+_WAYS_BACK = frozenset({"look-back", "fall-back", "roll-back"})
 
 FORWARD: tuple[Row, ...] = (
     Row(Phase.PLANNED, "preflight", preflight, Phase.CHECKED, writes=True),

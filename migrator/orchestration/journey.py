@@ -291,7 +291,7 @@ class Journey:
     def _attempt(self, row: Row) -> None:
         """One recorded try: the journal knows of it before it begins, and of its phase the moment it is done."""
         journal, name, began = self.scene.journal, self.scene.application.name, time.monotonic()
-        if row.end.is_at_least(row.start):  # the way back is open whatever became of the record
+        if not row.leads_back:
             self._refuse_a_record_that_is_not_ours()
         approvals = self._approvals(row)
         self.scene.before_switching = partial(self._approvals, row)

@@ -53,11 +53,14 @@ class Progress(StrEnum):
 
 def fall_back(scene: Scene) -> None:
     """Bring home what users wrote at the target, undo the switches, thaw. Refused when something would be lost."""
+    _refuse_what_is_waived(scene)
     _go_back(scene, _bring_home, _bring_home_the_last)
 
 
 def fall_back_at_a_loss(scene: Scene) -> None:
     """Undo the switches and thaw; exactly what was told as changed at the target is given up, and recorded as such."""
+    if scene.application.waivers:
+        scene.on_event(Note(f"{_waived(scene)}: that stays at the target", scene.application.name, "warning"))
     _go_back(scene, _give_up, _give_up_no_more)
 
 
@@ -90,6 +93,20 @@ def _go_back(scene: Scene, settle: Callable[[Scene], None], settle_the_last: Cal
     _clear_away(scene, ways)
     for way in ways:
         way.record.doubt()
+
+
+def _refuse_what_is_waived(scene: Scene) -> None:
+    """What lies at a waived path was never compared: nobody can tell what users changed there."""
+    if scene.application.waivers and _progress(scene) is not Progress.UNDONE:
+        raise Refused(
+            f"falling back could lose {_waived(scene)}",
+            hint="bring these home by hand; then `fall-back --accept-loss` goes back, with an approval of its own",
+        )
+
+
+def _waived(scene: Scene) -> str:
+    names = ", ".join(f"`{each.dataset}/{display(each.path)}`" for each in scene.application.waivers)
+    return f"what users wrote at waived paths ({names})"
 
 
 def _progress(scene: Scene) -> Progress | None:

@@ -105,3 +105,26 @@ def test_a_waiver_names_an_item_and_a_reason(waiver: dict[str, str], complaint: 
 
 def test_no_item_is_waived_twice(move: Move) -> None:
     assert "waived twice" in with_waivers(move, LINK, LINK)("plan", "--offline", expect=11).stderr
+
+
+def test_a_fall_back_says_that_it_knows_nothing_of_waived_items_and_never_loses_them_in_silence(move: Move) -> None:
+    cli = with_waivers(move, FOLDER, LINK, fall_back={"source_write": True})
+    cli("run", "--yes", expect=0)
+    cli("approve", "switch-over")
+    cli("run", "--yes")
+    assert move.is_switched_over
+    (move.target / "broken").mkdir(exist_ok=True)
+    (move.target / "broken" / "new.txt").write_text("what a user wrote there")
+
+    refused = cli("fall-back", "--yes", expect=4)
+    assert "`files/broken`" in refused.stderr
+    assert "--accept-loss" in refused.stderr
+    assert move.is_switched_over
+
+    cli("fall-back", "--accept-loss", "--yes", expect=4)
+    cli("approve", "accept-loss")
+    given_up = cli("fall-back", "--accept-loss", "--yes")
+    assert "what users wrote at waived paths" in given_up.stderr + given_up.stdout
+    assert cli.phases() == {NAME: "seeded"}
+    assert (move.source / "broken" / "below" / "link").is_symlink(), "nothing that was waived is touched at the source"
+    assert not (move.source / "broken" / "new.txt").exists()
