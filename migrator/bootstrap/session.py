@@ -158,7 +158,6 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
     pool, stop = MoverPool(shares.movers, specs, budgets), Stop()
     gates = Gates(plan, journal, operator(), granted)
     names = tuple(application.name for _, applications in chosen for application in applications)
-    on_event(RunStarted(run_id, command, chosen[0][0].name if len(chosen) == 1 else None, names))
     session = Session(
         plan,
         folder,
@@ -174,21 +173,21 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
         adopt=adopt,
         is_rehearsal=is_rehearsal,
     )
-    try:
-        with (
-            stopping(stop, pool.ask_to_stop, pool.shutdown, on_event),
-            holding_rates(plan, folder, budgets, on_event),
-        ):
-            for finding in demand.findings():
-                on_event(Note(finding.sentence, finding.application, finding.severity))
-            yield session
-    except BaseException as error:
-        session.exit_code = exit_code_of(error)
-        raise
-    finally:
-        pool.shutdown()
-        journal.end_run(run_id, session.exit_code)
-        on_event(RunEnded(run_id, session.exit_code))
+    # Signals are caught before the run says that it began, and until it has said how it ended.
+    with stopping(stop, pool.ask_to_stop, pool.shutdown, on_event):
+        on_event(RunStarted(run_id, command, chosen[0][0].name if len(chosen) == 1 else None, names))
+        try:
+            with holding_rates(plan, folder, budgets, on_event):
+                for finding in demand.findings():
+                    on_event(Note(finding.sentence, finding.application, finding.severity))
+                yield session
+        except BaseException as error:
+            session.exit_code = exit_code_of(error)
+            raise
+        finally:
+            pool.shutdown()
+            journal.end_run(run_id, session.exit_code)
+            on_event(RunEnded(run_id, session.exit_code))
 
 
 def look_at(plan: Plan, application: Application, folder: StateFolder, journal: Journal | None) -> ApplicationReport:
