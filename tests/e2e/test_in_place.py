@@ -90,6 +90,20 @@ def test_it_cannot_be_taken_out(phase: str, back: str, changes: dict[Change, str
     cli("plan", "--accept-changes")
 
 
+def test_who_needs_what_goes_back_is_told(move: Move) -> None:
+    second = {
+        "name": "annuaire",
+        "needs": [NAME],
+        "datasets": [{"name": "files", "source": f"old:{move.source}", "target": f"new:{move.folder}/new"}],
+    }
+    cli = move.cli(second)
+    cli("run", "--yes")
+    assert (
+        "annuaire: needs `portail`, and stays at the target" in cli("fall-back", "--application", NAME, "--yes").stdout
+    )
+    assert cli.phases() == {NAME: "seeded", "annuaire": "switched-over"}
+
+
 def test_what_undoes_it_can_be_mended(move: Move) -> None:
     broken = flag_freeze(move.switched)
     broken["undo"] = ["false"]
