@@ -98,9 +98,8 @@ def test_who_needs_what_goes_back_is_told(move: Move) -> None:
     }
     cli = move.cli(second)
     cli("run", "--yes")
-    assert (
-        "annuaire: needs `portail`, and stays at the target" in cli("fall-back", "--application", NAME, "--yes").stdout
-    )
+    told = cli("fall-back", "--application", NAME, "--yes").stderr
+    assert "annuaire: needs `portail`, and stays at the target" in told
     assert cli.phases() == {NAME: "seeded", "annuaire": "switched-over"}
 
 
