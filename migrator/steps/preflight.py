@@ -6,6 +6,7 @@ from migrator.domain.events import Note
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Finding
 from migrator.errors import Refused
+from migrator.planning.rules import waiver
 from migrator.planning.rules.accepting import accepted
 from migrator.steps.looking import Looker
 from migrator.steps.records import record_findings
@@ -28,7 +29,7 @@ def preflight(scene: Scene) -> None:
         scene.adopt,
         scene.stop.check,
     )
-    findings = list(unready(scene.application, scene.place, Phase.PLANNED))
+    findings = [*waiver.about(scene.application), *unready(scene.application, scene.place, Phase.PLANNED)]
     for dataset in scene.application.datasets:
         findings += looker.look(dataset, scene.journal.manifest(dataset.name), is_first=True).findings
     findings += looker.look_together()
