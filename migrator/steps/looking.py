@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 from migrator.domain.entries import Entry
 from migrator.domain.events import OnEvent, ScanProgress
-from migrator.domain.plan import Application, Dataset, Location, Plan
+from migrator.domain.plan import Application, Dataset, Plan
 from migrator.domain.reports import Finding
 from migrator.endpoints.contract import Abilities, SourceTree, TargetTree
 from migrator.journal.manifest import Manifest
@@ -78,6 +77,7 @@ class Looker:
         with self.open_target(dataset) as target:
             root = target.stat(b"")
             found = strangers(target, manifest) if root is not None and is_first else ()
+            folds = folds_names(target) if root is not None and survey.alike.count else None
             target_abilities, space = target.abilities, target.space()
         last = None if manifest is None else manifest.last_scan()
         endpoint = self.plan.endpoint
@@ -105,7 +105,7 @@ class Looker:
             alike=tuple(survey.alike.pairs),
             alike_count=survey.alike.count,
             is_comparison_complete=survey.alike.is_complete,
-            folds_names=self._folds_names(dataset.target) if survey.alike.count else None,
+            folds_names=folds,
         )
         self.looked.facts[self.application.name, dataset.name] = facts
         clocks = [
@@ -134,21 +134,6 @@ class Looker:
         self.on_event(ScanProgress(name, dataset.name, survey.seen, survey.size_bytes, ended=True))
         return _volumes(survey, guard)
 
-    def _folds_names(self, root: Location) -> bool | None:
-        """Whether the file system around `root` takes names that differ in case for one: told by the root's own name.
-
-        None where the root has no name with letters, or is not there.
-        """
-        above, name = os.path.split(root.path)
-        other = name.swapcase()
-        if other == name:
-            return None
-        with self.hosts.target(Location(root.endpoint, above), self.temp_key) as tree:
-            itself, swapped = tree.stat(name), tree.stat(other)
-        if itself is None:
-            return None
-        return swapped is not None and swapped._replace(path=name) == itself
-
     def _about_clock(self, endpoint: str, abilities: Abilities) -> Iterator[Finding]:
         if abilities.lane == "local":
             return
@@ -168,6 +153,20 @@ class Looker:
         # `date` cuts to whole seconds.
         offset = int(completed.stdout) + 0.5 - (before + after) / 2
         return Clock(endpoint, offset, (after - before) / 2 + 0.5)
+
+
+def folds_names(tree: TargetTree) -> bool | None:
+    """Whether the file system there takes names that differ in case for one, told by the first name with letters.
+
+    None where there is no such name: nothing is written to find out.
+    """
+    first = next(iter(tree.scan()), ())
+    for entry in (each for each in first if isinstance(each, Entry)):
+        above, slash, name = entry.path.rpartition(b"/")
+        if name != name.swapcase():
+            swapped = tree.stat(above + slash + name.swapcase())
+            return swapped is not None and swapped._replace(path=entry.path) == entry
+    return None
 
 
 def strangers(tree: TargetTree, manifest: Manifest | None) -> tuple[bytes, ...]:
