@@ -18,20 +18,25 @@ from migrator.bootstrap.commands import (
     verify,
 )
 from migrator.bootstrap.decommissioning import ClosePapers, decommission
+from migrator.bootstrap.drafting import Answers, Wanted, draft_from_answers, draft_from_inventory, write_new
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
+    "Answers",
     "Asked",
     "ClosePapers",
     "PreviewOptions",
     "RunOptions",
     "Selection",
+    "Wanted",
     "accept",
     "approve",
     "decommission",
     "doctor",
+    "draft_from_answers",
+    "draft_from_inventory",
     "dry_run",
     "export",
     "fall_back",
@@ -46,4 +51,5 @@ __all__ = [
     "status",
     "take_in",
     "verify",
+    "write_new",
 ]

@@ -17,8 +17,10 @@ from migrator.cli.demo import demo
 from migrator.cli.doctor import doctor
 from migrator.cli.export import export
 from migrator.cli.fall_back import fall_back
+from migrator.cli.import_inventory import import_inventory
 from migrator.cli.later import LATER, refusal
 from migrator.cli.limit import limit
+from migrator.cli.new import new
 from migrator.cli.options import callback_of, command_of
 from migrator.cli.plan import plan
 from migrator.cli.roll_back import roll_back
@@ -64,6 +66,8 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("decommission", decommission),
     ("export", export),
     ("schema", schema),
+    ("new", new),
+    ("import-inventory", import_inventory),
     ("doctor", doctor),
     ("demo", demo),
 )
