@@ -21,6 +21,7 @@ from migrator.bootstrap.decommissioning import ClosePapers, decommission
 from migrator.bootstrap.drafting import Answers, Wanted, draft_from_answers, draft_from_inventory, write_new
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
+from migrator.bootstrap.runbook import runbook
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "request",
     "roll_back",
     "run",
+    "runbook",
     "schema",
     "status",
     "take_in",

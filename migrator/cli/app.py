@@ -25,6 +25,7 @@ from migrator.cli.options import callback_of, command_of
 from migrator.cli.plan import plan
 from migrator.cli.roll_back import roll_back
 from migrator.cli.run import run
+from migrator.cli.runbook import runbook
 from migrator.cli.schema import schema
 from migrator.cli.session import Everywhere, Invocation
 from migrator.cli.status import status
@@ -64,6 +65,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("fall-back", fall_back),
     ("accept", accept),
     ("decommission", decommission),
+    ("runbook", runbook),
     ("export", export),
     ("schema", schema),
     ("new", new),

@@ -150,7 +150,7 @@ def _heading(draft: Draft) -> Iterable[str]:
     yield f"Drafted from {draft.drafted_from}. Nothing was looked at: no host was contacted."
     yield from _unknown(draft)
     yield from draft.notes
-    yield "Then: `migrator plan` with this file, until it has nothing more to say. docs/plan-reference.md lists every key."
+    yield "Then: `migrator plan` with this file, until it has nothing more to say."
 
 
 def _unknown(draft: Draft) -> Iterable[str]:
