@@ -18,7 +18,7 @@ from migrator.bootstrap.commands import (
     verify,
 )
 from migrator.bootstrap.decommissioning import ClosePapers, decommission
-from migrator.bootstrap.drafting import Answers, Wanted, draft_from_answers, draft_from_inventory, write_new
+from migrator.bootstrap.drafting import Answers, Wanted, draft_from_answers, draft_from_inventory
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
 from migrator.bootstrap.runbook import runbook
@@ -53,5 +53,4 @@ __all__ = [
     "status",
     "take_in",
     "verify",
-    "write_new",
 ]

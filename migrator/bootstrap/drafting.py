@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from migrator import planfile
-from migrator.domain.entries import display
-from migrator.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +42,3 @@ def draft_from_inventory(inventory: Path, wanted: Wanted) -> str:
 def draft_from_answers(answers: Answers) -> str:
     """A plan, as YAML, for one application. Raises UsageError."""
     return planfile.draft_of_one(answers.migration, answers.application, answers.source, answers.target)
-
-
-def write_new(path: Path, text: str) -> None:
-    """Write a file that was not there; UsageError when it is, or cannot be made."""
-    shown = display(os.fsencode(path))
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise UsageError(f"{shown} is there already", hint="name another file; nothing is written over") from error
-    except OSError as error:
-        hint = "name a file in a folder that this account may write"
-        raise UsageError(f"{shown} cannot be written: {error.strerror}", hint=hint) from error

@@ -24,7 +24,7 @@ class Paper:
 
 
 def runbook(session: Session, plan: PlanFile, chosen: Chosen, paper: Paper) -> int:
-    """Write the document for people: times, gates, commands, the way back. Contacts no host."""
+    """Write the document for people. Times, gates, commands, the way back; contacts no host."""
     from migrator import bootstrap
 
     selection = bootstrap.Selection(chosen.wave, chosen.application)

@@ -62,7 +62,7 @@ class Draft:
 
 def text_of(draft: Draft) -> str:
     """The plan as YAML; it is valid, and what only a person knows is listed in its heading."""
-    names = _Names()
+    names = Names()
     target = names.of("endpoint", draft.target, draft.target.host or "new")
     endpoints: dict[str, Any] = {}
     owners: dict[str, Any] = {}
@@ -118,7 +118,7 @@ def _place(text: str) -> tuple[Side, str]:
     return side(host), absolute(path)
 
 
-class _Names:
+class Names:
     """Names of a plan: the same thing always has the same name, and two things of a kind never share one."""
 
     def __init__(self) -> None:
@@ -161,7 +161,7 @@ def _unknown(draft: Draft) -> Iterable[str]:
     yield "the target), `checks` (how one sees that it works), and the waves' `window` and `cutover` hours."
 
 
-def _source_name(names: _Names, side: Side) -> str:
+def _source_name(names: Names, side: Side) -> str:
     return names.of("endpoint", (side, "source"), side.host or "old")
 
 
@@ -171,7 +171,7 @@ def _endpoint(side: Side) -> Mapping[str, Any]:
     return {"ssh": {"host": side.host} | ({"user": side.user} if side.user else {})}
 
 
-def _application(names: _Names, candidate: Candidate, target: str) -> dict[str, Any]:
+def _application(names: Names, candidate: Candidate, target: str) -> dict[str, Any]:
     application: dict[str, Any] = {"name": names.of("application", candidate.name)}
     if candidate.owner:
         application["owner"] = names.of("owner", candidate.owner)
@@ -179,7 +179,7 @@ def _application(names: _Names, candidate: Candidate, target: str) -> dict[str, 
     return application
 
 
-def _datasets(names: _Names, parts: Sequence[Part], target: str) -> list[dict[str, str]]:
+def _datasets(names: Names, parts: Sequence[Part], target: str) -> list[dict[str, str]]:
     taken: dict[str, int] = {}
     datasets = []
     for part in parts:

@@ -13,12 +13,13 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from migrator.domain.entries import display
 from migrator.errors import UsageError
-from migrator.planfile.draft import FILL_IN, Candidate, Draft, Part, Side, absolute, slug
+from migrator.planfile.draft import FILL_IN, Candidate, Draft, Names, Part, Side, absolute, side, slug
+from migrator.planfile.reading import UNSEEN
 
 # By what it means: the columns that may say so, the surest first.
 _COLUMNS = {
@@ -47,39 +48,65 @@ class Wanted:
     wave_size: int  # applications, where the inventory has no waves
 
 
+@dataclass
+class _Found:
+    """What the rows say of one application."""
+
+    places: dict[tuple[str, str, str], None] = field(default_factory=dict)  # host, path, target path: a set in order
+    waves: dict[str, None] = field(default_factory=dict)
+    owners: dict[str, None] = field(default_factory=dict)
+
+
 def draft_from(path: Path, wanted: Wanted) -> Draft:
     """The plan that the inventory at `path` suggests. Raises UsageError for what is no such inventory."""
     rows, left_out = _rows(path)
-    hosts: dict[tuple[str, str, str], dict[tuple[str, str, str], None]] = {}
+    found: dict[str, _Found] = {}
     for row in rows:
         for name in _applications(row):
-            hosts.setdefault((name, row["wave"], row["owner"]), {})[row["host"], row["path"], row["target"]] = None
-    candidates = tuple(_candidates(hosts, wanted))
-    if not candidates:
+            known = found.setdefault(name, _Found())
+            known.places[row["host"], row["path"], row["target"]] = None
+            known.waves |= {row["wave"]: None} if row["wave"] else {}
+            known.owners |= {row["owner"]: None} if row["owner"] else {}
+    if not found:
         raise UsageError(f"the inventory {_shown(path)} lists nothing", hint=_HINT_COLUMNS)
-    notes = (f"Left out: the column{'s' * (len(left_out) > 1)} {', '.join(left_out)}.",) if left_out else ()
-    return Draft(wanted.migration, wanted.target, candidates, path.name, notes)
+    return Draft(
+        wanted.migration,
+        wanted.target,
+        tuple(_candidates(found, wanted)),
+        path.name,
+        tuple(_notes(found, left_out)),
+    )
 
 
-def _candidates(
-    found: Mapping[tuple[str, str, str], Mapping[tuple[str, str, str], None]], wanted: Wanted
-) -> Iterator[Candidate]:
+def _notes(found: Mapping[str, _Found], left_out: Sequence[str]) -> Iterator[str]:
+    if left_out:
+        yield f"Left out: the column{'s' * (len(left_out) > 1)} {', '.join(left_out)}."
+    for name, known in found.items():
+        for what, several in (("wave", known.waves), ("owner", known.owners)):
+            if len(several) > 1:
+                yield f"`{name}` has more than one {what} there ({', '.join(several)}): the first was taken."
+
+
+def _candidates(found: Mapping[str, _Found], wanted: Wanted) -> Iterator[Candidate]:
     """The applications, those without a wave in waves of their own, a few at a time."""
-    without = 0
-    for (name, wave, owner), places in found.items():
+    names, without = Names(), 0
+    for name, known in found.items():
+        wave = next(iter(known.waves), "")
         if not wave:
-            wave = f"wave-{without // wanted.wave_size + 1}"  # noqa: PLW2901 - the wave that it is given
+            wave = f"wave-{without // wanted.wave_size + 1}"
             without += 1
-        parts = tuple(_part(name, number, place, len(places), wanted) for number, place in enumerate(places, start=1))
-        yield Candidate(name, wave, parts, owner)
+        below = f"{wanted.target_root.rstrip('/')}/{names.of('folder', name)}"
+        owner = next(iter(known.owners), "")
+        yield Candidate(name, wave, tuple(_parts(name, known, below, names)), owner)
 
 
-def _part(name: str, number: int, place: tuple[str, str, str], count: int, wanted: Wanted) -> Part:
-    host, path, target = place
-    own = f"{wanted.target_root.rstrip('/')}/{slug(name)}"
-    below = own if count == 1 else f"{own}/{slug(host or path) if host or path else number}"
-    source = path or f"{FILL_IN}/{slug(name)}"
-    return Part(Side(host or None), absolute(source), absolute(target or below))
+def _parts(name: str, known: _Found, below: str, names: Names) -> Iterator[Part]:
+    for host, path, target in known.places:
+        own = below
+        if len(known.places) > 1:
+            own = f"{below}/{names.of(below, (host, path, target), host or path or name)}"
+        source = path or f"{FILL_IN}/{slug(name)}"
+        yield Part(side(host) if host else Side(), absolute(source), absolute(target or own))
 
 
 def _applications(row: Mapping[str, str]) -> list[str]:
@@ -113,7 +140,9 @@ def _columns_of(header: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
 
 
 def _first(row: Sequence[str], columns: Sequence[int]) -> str:
-    return next((row[at].strip() for at in columns if at < len(row) and row[at].strip()), "")
+    """The first of these columns that says something, without what nobody can see."""
+    cells = (UNSEEN.sub("", row[at]).strip() for at in columns if at < len(row))
+    return next((cell for cell in cells if cell), "")
 
 
 def _text(path: Path) -> str:
