@@ -1,4 +1,7 @@
-"""The tables of the two kinds of database, as this version reads and writes them; the migrations make them so."""
+"""The tables of the two kinds of database, as this version reads and writes them.
+
+A new database is made from them at once; the migrations bring one of an earlier version to the same.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import datetime as dt
 from typing import NamedTuple
 
 from sqlalchemy import (
+    DDL,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -18,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     and_,
+    event,
     literal_column,
 )
 
@@ -155,6 +160,7 @@ counter = Table(
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
     Column("seq", Integer, nullable=False),
 )
+event.listen(counter, "after_create", DDL("INSERT INTO counter (id, seq) VALUES (1, 0)"))
 standing = Table(
     "standing",
     _of_application,
