@@ -9,7 +9,6 @@ import datetime as dt
 from typing import NamedTuple
 
 from sqlalchemy import (
-    DDL,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -160,7 +159,9 @@ counter = Table(
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
     Column("seq", Integer, nullable=False),
 )
-event.listen(counter, "after_create", DDL("INSERT INTO counter (id, seq) VALUES (1, 0)"))
+event.listen(
+    counter, "after_create", lambda table, connection, **_: connection.execute(table.insert(), {"id": 1, "seq": 0})
+)
 standing = Table(
     "standing",
     _of_application,
