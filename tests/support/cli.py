@@ -155,6 +155,6 @@ def _finished(
 @functools.cache
 def warm_interpreter() -> WarmInterpreter:
     """The one of this test process, started when it is first asked for."""
-    interpreter = WarmInterpreter()
+    interpreter = WarmInterpreter(clean_environment())
     atexit.register(interpreter.close)
     return interpreter

@@ -31,24 +31,28 @@ _MODULES = (
     "pydantic.json_schema",
     "sqlalchemy.dialects.sqlite",
 )
-# What an interpreter, or the C library, looks at once: a command for which it differs is started from nothing.
-_OF_THE_START = ("LANG", "LC_", "LD_", "PYTHON", "TZ")
+# What the interpreter, the C library or migrator looks at once: where it differs, a command starts from nothing.
+_OF_THE_START = ("LANG", "LC_", "LD_", "MIGRATOR_", "PYTHON", "TZ")
 _HEADER_BYTES = 8
 
 
 class WarmInterpreter:
     """Carries out commands one at a time, each in a process of its own; its own process ends with `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._line, theirs = socket.socketpair()
         self._turn = threading.Lock()
-        self._start = _of_the_start(os.environ)
+        self._start = _of_the_start(environment)
         self._folder = os.getcwd()
         self._is_cold = "COLD_STARTS" in os.environ
         with theirs:
             command = [sys.executable, "-m", __name__, str(theirs.fileno())]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=dict(environment),
             )
 
     def can_run(self, environment: Mapping[str, str]) -> bool:
