@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.domain.entries import Entry, Kind
+from migrator.domain.entries import Entry
 from migrator.endpoints.contract import Checked, Endpoint, Piece, Problem, SourceTree
 from tests.support.cli import Cli
 from tests.support.lanes import opened
