@@ -89,7 +89,7 @@ lists("a target that lists a name upwards", 8, (b"../outside", FILE), role="targ
 lists("a target that lists an empty name", 8, (b"", FOLDER), role="target")
 
 
-@behaviour("names without end", 8)
+@behaviour("names without end", 8, is_slow=True)
 def _endless_names(server: Server, request: Request) -> bytes | None:
     if request.kind != sftp.READDIR:
         return None
