@@ -15,7 +15,7 @@ from torture.kill_scenarios import SCENARIOS, Scenario
 from torture.killed_calls import torture
 from torture.rows import Options
 
-STRIDE = 300
+STRIDE = 350
 
 
 @pytest.mark.timeout(300)
