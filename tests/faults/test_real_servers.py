@@ -79,7 +79,7 @@ def test_a_read_only_target_is_told_and_nothing_is_there(
         assert footprint(ground) == before
 
 
-def keyed_otherwise(server: Sshd, client_key: ClientKey, folder: Path, *, is_revoked: bool) -> EndpointSpec:
+def keyed_otherwise(server: Sshd, folder: Path, *, is_revoked: bool) -> EndpointSpec:
     """An endpoint whose key was agreed and has changed since, or is revoked."""
     spec = server.endpoint("openssh")
     assert isinstance(spec.ssh, Ssh)
@@ -94,9 +94,9 @@ def keyed_otherwise(server: Sshd, client_key: ClientKey, folder: Path, *, is_rev
 @CONNECTORS
 @pytest.mark.parametrize("is_revoked", [False, True], ids=["changed", "revoked"])
 def test_a_host_key_that_is_not_to_be_trusted_stops_before_any_login(
-    is_revoked: bool, connector: str, sshd: Sshd, client_key: ClientKey, account: Account, ground: Path, tmp_path: Path
+    is_revoked: bool, connector: str, sshd: Sshd, account: Account, ground: Path, tmp_path: Path
 ) -> None:
-    spec = keyed_otherwise(sshd, client_key, tmp_path, is_revoked=is_revoked)
+    spec = keyed_otherwise(sshd, tmp_path, is_revoked=is_revoked)
     end = remote(replace(spec, connector="paramiko" if connector == "paramiko" else "openssh"))
     move = inward(tmp_path, ground, account, end, files=3)
     outcome = move.cli()("run", "--until", "seeded", expect=8)
@@ -173,7 +173,7 @@ def test_a_disk_that_fills_up_behind_the_server_is_told_and_goes_on_with_room(
             run.stdout.read()
             code = run.wait(60)
         whole = {path.read_bytes() for path in move.source.iterdir()}
-        landed = [path for path in move.target.glob("file *")]
+        landed = list(move.target.glob("file *"))
         assert all(path.read_bytes() in whole for path in landed), "a partial file under its final name"
         assert code == 3 or (code == 0 and len(landed) == 5)
         (disk / "more").unlink(missing_ok=True)
@@ -194,5 +194,3 @@ def test_proftpd_is_a_source_and_a_target(
         shutil.rmtree(move.source / os.listdir(move.source)[0], ignore_errors=True)
         give(ground, account)
         move.cli()("run", "--until", "verified", "--yes")
-
-
