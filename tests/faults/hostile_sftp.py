@@ -20,7 +20,7 @@ from tests.faults.sftp_server import Request, Server, Tamper, attributes, names,
 
 FILE, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777
 MUCH = 10_000_000
-ENDLESS_BYTES = 1 << 30  # more than anybody should take, and not more than a disk holds
+ENDLESS_BYTES = 256 << 20  # more than anybody should take, and not more than a disk holds
 
 Role = Literal["source", "target"]
 
@@ -190,7 +190,9 @@ reads(
 )
 reads("more bytes than were asked for", 8, instead=lambda request, _, length: data(request, bytes(length + 1)))
 reads("a file without an end", 3, instead=lambda request, _, length: data(request, bytes(min(length, 32768))))
-reads("content that differs each time", 3, instead=lambda request, at, n: data(request, os.urandom(min(n, 1000 - at))))
+reads(
+    "content that differs each time", 3, 4, instead=lambda request, at, n: data(request, os.urandom(min(n, 1000 - at)))
+)
 reads("empty content instead of an end", 3, instead=lambda request, _at, _n: data(request, b""))
 reads("a status instead of content", 3, instead=lambda request, _at, _n: status(request.number, sftp.OK))
 reads(
@@ -208,6 +210,7 @@ reads(
 reads(
     "content of another place",
     3,
+    4,
     of=b"large",
     instead=lambda request, at, n: (
         data(request, (b"%032d" % (at + time.monotonic_ns())) * (min(n, 600_000 - at) // 32))
@@ -229,7 +232,8 @@ def _grows(server: Server, request: Request) -> bytes | None:
         return packet(sftp.ATTRS, request.number, attributes(FILE, 1 << 62))
     if request.kind == sftp.READ:
         given = server.turn("read")
-        return data(request, bytes(32768)) if given < ENDLESS_BYTES // 32768 else status(request.number, sftp.EOF)
+        length = min(32768, int.from_bytes(request.body[-4:], "big"))
+        return data(request, bytes(length)) if given < ENDLESS_BYTES // 32768 else status(request.number, sftp.EOF)
     return None
 
 
@@ -346,8 +350,8 @@ answers(
 def _swapped(server: Server, request: Request) -> bytes | None:
     if request.kind != sftp.READ:
         return None
-    other = Request(*struct.unpack(">xxxxBI", (head := server.hear(9)))[:2], b"")
-    other = Request(other.kind, other.number, server.hear(int.from_bytes(head[:4], "big") - 5))
+    length, kind, number = struct.unpack(">IBI", server.hear(9))
+    other = Request(kind, number, server.hear(length - 5))
     number, other.number = other.number, request.number
     first = server.answer(other)
     request.number = number
