@@ -64,10 +64,12 @@ class Cli:
     plan: Path
     state: Path
     environment: Mapping[str, str]
+    folder: Path | None = None  # the working directory; None: that of the test
 
     def __call__(self, command: str, *options: str, expect: int = 0, timeout_seconds: float = 90) -> Outcome:
         """Run `migrator COMMAND PLAN OPTIONS` to its end; fails unless it exits with `expect`, and says so properly."""
-        return run([command, str(self.plan), *options, *self._where()], self._environment(), expect, timeout_seconds)
+        arguments = [command, str(self.plan), *options, *self._where()]
+        return run(arguments, self._environment(), expect, timeout_seconds, self.folder)
 
     @contextlib.contextmanager
     def started(self, command: str, *options: str) -> Iterator[subprocess.Popen[str]]:
@@ -81,6 +83,7 @@ class Cli:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
+                cwd=self.folder,
                 env=self._environment(),
                 start_new_session=True,
             ) as process,
@@ -116,13 +119,20 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _UNWANTED}
 
 
-def run(arguments: list[str], environment: Mapping[str, str], expect: int, timeout_seconds: float = 90) -> Outcome:
+def run(
+    arguments: list[str],
+    environment: Mapping[str, str],
+    expect: int,
+    timeout_seconds: float = 90,
+    folder: Path | None = None,
+) -> Outcome:
     """Run `migrator ARGUMENTS`; fails unless it exits with `expect`, without a traceback, an error with its hint."""
     finished = subprocess.run(
         [*COMMAND, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        cwd=folder,
         env=dict(environment),
         timeout=timeout_seconds,
         check=False,
