@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Test processes side by side: a number, or `auto` for one a core.
-WORKERS ?= auto
+# Test processes side by side. One more than there are cores, since tests wait for disks, servers and clocks, too.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 PIP_INSTALL := $(BIN)/pip --quiet --disable-pip-version-check install
 # More arguments for pytest or the benchmark: make pytest ARGS='-k doctor -x'
 ARGS ?=
@@ -15,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types imports pytest system-packages bench bench-quick lock audit clean
+.PHONY: help setup demo test check format lint types imports pytest system-packages bench bench-quick torture lock audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: setup system-packages ## Compare with rsync, rclone, scp, lftp, tar; writ
 bench-quick: setup system-packages ## Compare small files and one large file with rsync, in under three minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
+torture: setup system-packages ## Kill, cut and spoil it at every point there is (hours); ARGS='--rows A,B --stride 10'
+	@$(BIN)/python -m torture $(ARGS)
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
@@ -67,7 +70,7 @@ audit: setup ## Ask for known vulnerabilities of the locked versions (needs the 
 
 clean: ## Remove what can be made again (not state/)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
-	find bench migrator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bench migrator tests torture -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: a locked list is installed again only when it changed.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import getpass
 import os
 import pwd
@@ -107,7 +109,7 @@ class Sshd:
         """End the listener and all connections; may be called twice."""
         sessions = self.sessions()
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         _kill(sessions)
 
 
@@ -162,8 +164,8 @@ def make_key(path: Path, key_type: str = "ed25519") -> ClientKey:
     return ClientKey(path, " ".join(Path(f"{path}.pub").read_text().split()[:2]))
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 10) -> None:
-    """Return as soon as `condition` holds; fail with `what` was awaited after `seconds`."""
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Return as soon as `condition` holds; fail with `what` was awaited after `seconds`, enough for a slow machine."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -194,6 +196,16 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@functools.cache
+def dead_port() -> int:
+    """A loopback port at which nobody listens, nor can while this process lives: it is taken, and refuses."""
+    holder = socket.socket()
+    atexit.register(holder.close)
+    holder.bind((HOST, 0))
+    port: int = holder.getsockname()[1]
+    return port
 
 
 def _listening(setup: Setup, folder: Path, host_key: str) -> Sshd:
@@ -243,6 +255,7 @@ def _configuration(setup: Setup, folder: Path, port: int) -> list[str]:
     return [*setup.lines, *(f"{keyword} {value}" for keyword, value in usual.items())]
 
 
+@functools.cache
 def _version() -> tuple[int, ...]:
     answer = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
     found = re.match(r"OpenSSH_(\d+)\.(\d+)", answer)
