@@ -197,3 +197,13 @@ def test_names_are_compared_across_the_border_of_what_is_held() -> None:
 def test_folding_ascii_is_what_folding_is() -> None:
     assert folded_all([b"A/b"]) == [b"a/b"]
     assert folded_all([b"A/b", "É".encode()])[0] == b"a/b"
+
+
+def test_room_is_weighed_without_remembering_files() -> None:
+    names = [FILE._replace(path=b"%d" % number, size=90, links=3) for number in range(3)]
+    survey = surveyed(
+        [*names, FILE._replace(path=b"sparse", size=100, allocated=30), FILE._replace(size=5, allocated=8)]
+    )
+    assert (survey.size_bytes, survey.in_holes_bytes) == (375, 70)
+    assert survey.in_other_names_bytes == pytest.approx(180)
+    assert survey.in_other_names == pytest.approx(2)

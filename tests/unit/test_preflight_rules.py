@@ -149,7 +149,7 @@ def test_two_applications_that_share_a_file_system_must_fit_together() -> None:
         ("target-inodes", "portail"),
         ("target-inodes", "wiki"),
     ]
-    assert findings[0].sentence == "1,001 bytes to copy, 1,000 free at new:/srv, new:/srv/wiki"
+    assert findings[0].sentence == "1,001 bytes of room needed, 1,000 free at new:/srv, new:/srv/wiki"
 
 
 @pytest.mark.parametrize(
@@ -273,3 +273,18 @@ def test_what_is_needed_comes_first_and_else_the_order_stays() -> None:
     assert sorted(names) == ["a", "b", "c", "d"]
     assert names.index("a") < names.index("c") < names.index("d")
     assert [each.name for each in by_needs(map(application, "dbca"))] == list("dbca")
+
+
+@pytest.mark.parametrize(
+    ("saves", "word"),
+    [
+        ({"size_bytes": 4000, "to_copy_bytes": 4000, "in_holes_bytes": 3000}, "holes"),
+        ({"size_bytes": 4000, "to_copy_bytes": 4000, "in_other_names_bytes": 3000}, "hardlinks"),
+        ({"items": 40, "to_copy_items": 40, "in_other_names": 30}, "hardlinks"),
+    ],
+)
+def test_what_takes_no_room_needs_none_where_it_is_kept(saves: Mapping[str, object], word: str) -> None:
+    facts = dataclasses.replace(FACTS, **saves)  # type: ignore[arg-type]
+    assert examine_together([facts]) == ()
+    lost = replace(facts, target=EVERYTHING._replace(keeps=EVERYTHING.keeps - {word}))
+    assert [each.rule for each in examine_together([lost])] in (["target-space"], ["target-inodes"])

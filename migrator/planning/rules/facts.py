@@ -37,6 +37,10 @@ class Facts:
     space: Space | None = None
     to_copy_bytes: int | None = None
     to_copy_items: int | None = None
+    size_bytes: int = 0  # of all files at the source
+    in_holes_bytes: int = 0  # of these, what takes no room at the source
+    in_other_names_bytes: float = 0  # of these, what is counted again by another name of the same file
+    in_other_names: float = 0  # items that are another name of a file that was counted
     items: int = 0  # at the source, excluded ones left out; the root counts
     files: int = 0
     last_items: int | None = None  # that the last complete pass saw, excluded ones too
@@ -55,6 +59,22 @@ class Facts:
         both = self.source.keeps & self.target.keeps
         asked = self.dataset.keep
         return word in both and (word != "setid" if asked is None else word in asked)
+
+    @property
+    def room_bytes(self) -> int | None:
+        """What the copy takes at the target at the least; holes and further names of a file take nothing if kept."""
+        if self.to_copy_bytes is None or not self.size_bytes:
+            return self.to_copy_bytes
+        saved = self.in_holes_bytes * self.keeps("holes") + self.in_other_names_bytes * self.keeps("hardlinks")
+        return int(self.to_copy_bytes * max(0.0, 1 - saved / self.size_bytes))
+
+    @property
+    def inodes(self) -> int | None:
+        """How many inodes the copy takes at the target."""
+        if self.to_copy_items is None or not self.items:
+            return self.to_copy_items
+        saved = self.in_other_names * self.keeps("hardlinks")
+        return int(self.to_copy_items * (1 - saved / self.items))
 
     def finds(self, rule: Rule, sentence: str, hint: str | None) -> Finding:
         """A finding about this dataset."""

@@ -30,6 +30,9 @@ class Survey:
         self.files = 0
         self.size_bytes = 0
         self.excluded = 0
+        self.in_holes_bytes = 0
+        self.in_other_names_bytes = 0.0
+        self.in_other_names = 0.0
         self.root: Entry | None = None
         self.alike = Alike()
         self._filter = Filter(dataset.exclude, application.waived_in(dataset.name))
@@ -52,11 +55,22 @@ class Survey:
         self.files += sum([entry.kind is Kind.FILE for entry in inside])
         self.size_bytes += sum([entry.size for entry in inside])
         self.excluded += len(left_out) + len(waived)
+        self._weigh(inside)
         self.alike.observe(inside)
         seen = Seen(inside, special, unreadable)
         for rule in self._rules:
             rule.observe(seen)
         return Sorted(inside, [*left_out, *waived], unreadable)
+
+    def _weigh(self, inside: Sequence[Entry]) -> None:
+        """Find out what takes no room: what lies in holes, and files that have other names as well."""
+        sparse = [each for each in inside if each.allocated is not None and each.allocated < each.size]
+        self.in_holes_bytes += sum([each.size - (each.allocated or 0) for each in sparse])
+        for each in [each for each in inside if each.links is not None and each.links > 1 and each.kind is Kind.FILE]:
+            # Of n names each stands for one n-th of the file, so that nothing has to be remembered of any.
+            assert each.links is not None
+            self.in_other_names += 1 - 1 / each.links
+            self.in_other_names_bytes += each.size - each.size / each.links
 
     def findings(self, facts: Facts) -> Iterator[Finding]:
         """What the rules about entries have to say, once the scan is over."""

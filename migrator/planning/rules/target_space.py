@@ -15,8 +15,8 @@ RULE = rule_named("target-space")
 def about(everything: Sequence[Facts]) -> Iterator[Finding]:
     """Sums up what all applications bring to each file system; each of them is told."""
     for disk in shared(everything):
-        wanted = sum(facts.to_copy_bytes or 0 for facts in disk.filling)
+        wanted = sum(facts.room_bytes or 0 for facts in disk.filling)
         if wanted > disk.space.free_bytes:
-            sentence = f"{wanted:,} bytes to copy, {disk.space.free_bytes:,} free at {', '.join(disk.roots)}"
+            sentence = f"{wanted:,} bytes of room needed, {disk.space.free_bytes:,} free at {', '.join(disk.roots)}"
             hint = "make room at the target, or exclude what need not move"
             yield from (RULE.finds(sentence, hint, name) for name in disk.applications)
