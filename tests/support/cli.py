@@ -138,7 +138,9 @@ def run(
     if expect not in (0, 12):
         said = [line.strip().partition(" ")[0] for line in (outcome.stderr + outcome.stdout).splitlines()]
         is_told = (
-            any(line.get("error") or line.get("message") for line in outcome.lines()) if outcome.is_json else False
+            any(line.get("error") or line.get("message") or line.get("severity") == "error" for line in outcome.lines())
+            if outcome.is_json
+            else False
         )
         assert is_told or {"error:", "hint:"} <= set(said), str(outcome)
     return outcome
