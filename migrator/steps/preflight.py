@@ -29,10 +29,11 @@ def preflight(scene: Scene) -> None:
         scene.adopt,
         scene.stop.check,
     )
-    findings = [*waiver.about(scene.application), *unready(scene.application, scene.place, Phase.PLANNED)]
+    findings = list(waiver.about(scene.application))
     for dataset in scene.application.datasets:
         findings += looker.look(dataset, scene.journal.manifest(dataset.name), is_first=True).findings
     findings += looker.look_together()
+    findings += unready(scene.application, scene.place, Phase.PLANNED)
     findings += record_findings(scene.application)
     judged = list(accepted(scene.plan, findings))
     for finding in judged:
