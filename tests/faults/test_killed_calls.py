@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from torture import tracer
-from torture.killed_calls import SCENARIOS, Scenario, torture
+from torture.kill_ground import Victim
+from torture.kill_scenarios import SCENARIOS, Scenario
+from torture.killed_calls import torture
 from torture.rows import Options
 
-STRIDE = 300
+STRIDE = 350
 
 
 @pytest.mark.timeout(300)
@@ -24,10 +26,16 @@ def test_killed_before_a_call(scenario: Scenario, tmp_path: Path) -> None:
     assert outcome.tried >= 2, outcome.words
 
 
-def test_a_mover_or_the_coordinator_alone(tmp_path: Path) -> None:
-    outcome = torture(SCENARIOS[0], Options(tmp_path, STRIDE, seed=150), "process", workers=1)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("victim", "is_far", "stride"),
+    [("process", False, 400), ("agent", True, 120), ("tree", True, 400)],
+    ids=["one process", "the agent", "this side of the link"],
+)
+def test_a_part_of_it_killed(victim: Victim, is_far: bool, stride: int, tmp_path: Path) -> None:
+    outcome = torture(SCENARIOS[0], Options(tmp_path, stride, seed=100), victim, is_far=is_far, workers=1)
     assert outcome.violations == ()
-    assert outcome.tried >= 2, outcome.words
+    assert outcome.tried >= 1, outcome.words
 
 
 def traced(folder: Path, name: str, at: int, scope: str, script: str) -> dict[str, object]:
