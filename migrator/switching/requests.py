@@ -46,7 +46,8 @@ def is_installed() -> bool:
 def ask(call: HttpCall, timeout_seconds: float, token_file: Path | None = None) -> Reply:
     """The answer to one request; Unanswered when there is none within the time.
 
-    The token is read anew for each request, and is in no answer. Refused when its file cannot be used, LocalFault without httpx2.
+    The token is read anew for each request, and is in no answer. Refused when its file cannot be used, LocalFault
+    without httpx2.
     """
     if not is_installed():
         raise LocalFault(f"requests need the package {PACKAGE}", hint=HINT_INSTALL)

@@ -30,7 +30,7 @@ class Place:
     move: Move
     said: list[Outcome] = field(default_factory=list)
 
-    def cli(self, **more: object) -> Cli:
+    def cli(self, **more: Any) -> Cli:
         """The command line, in an environment that holds secrets of its own."""
         variables = {"PORTAIL_DB_PASSWORD": CANARY, "API_TOKEN": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY}
         return replace(self.move.cli(**more), environment=variables)
@@ -49,10 +49,8 @@ class Place:
         raw = [form.encode() for form in forms]
         found = [str(each.argv) for each in self.said if any(form in each.stdout + each.stderr for form in forms)]
         state = self.move.folder / "state"
-        for path in (each for each in state.rglob("*") if each.is_file()):
-            if any(form in path.read_bytes() for form in raw):
-                found.append(str(path.relative_to(state)))
-        return found
+        kept = [path for path in state.rglob("*") if path.is_file() and any(form in path.read_bytes() for form in raw)]
+        return [*found, *(str(path.relative_to(state)) for path in kept)]
 
 
 @pytest.fixture
