@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from migrator import failpoints
 from migrator.bootstrap.live_limits import holding_rates
 from migrator.bootstrap.signals import stopping
 from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
@@ -73,6 +74,7 @@ class Session:
 
     def sum_up(self, command: str, reports: Sequence[ApplicationReport]) -> WaveReport:
         """All applications together; what the run's record says of how it ended."""
+        failpoints.at("outcome")
         report = sum_up(self.plan, command, reports)
         self.exit_code = report.exit_code
         return report
@@ -178,6 +180,10 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
         on_event(RunStarted(run_id, command, chosen[0][0].name if len(chosen) == 1 else None, names))
         try:
             with holding_rates(plan, folder, budgets, on_event):
+                if (fails := failpoints.what_fails()) is not None:
+                    on_event(
+                        Note(f"{failpoints.VARIABLE} is set: this run fails on purpose ({fails})", None, "warning")
+                    )
                 for finding in demand.findings():
                     on_event(Note(finding.sentence, finding.application, finding.severity))
                 yield session

@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+from migrator import failpoints
 from migrator.journal.folder import StateFolder, make_private, sync_directory, unreadable
 
 
@@ -28,6 +29,7 @@ class Papers:
                 file.write(content)
                 file.flush()
                 os.fsync(descriptor)
+            failpoints.reached("papers")
             draft.rename(path)
             sync_directory(self.path)
         except OSError as error:

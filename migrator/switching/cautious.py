@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal, NoReturn, Protocol
 
+from migrator import failpoints
+from migrator.domain.acts import FREEZE
 from migrator.domain.events import EffectNoted, OnEvent
 from migrator.errors import Refused
 from migrator.switching.effect import Answer, Doubt, Doubting, Effect
@@ -76,7 +78,10 @@ def put_in_place(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
     if answer is not Answer.HALF_WAY or memory.last_effect(effect.name) is None:
         memory.mark(_prepared_by(effect), effect.prepare())
     intent = memory.intend(effect.name, Verb.APPLY.value)
+    fail_point = "freeze" if effect.name.startswith(FREEZE) else "switch"
+    failpoints.at(fail_point)
     effect.apply()
+    failpoints.at(fail_point)
     _note(effect, on_event, "apply", "done")
     answer = ask(effect, on_event)
     memory.confirm(intent, answer.value)
@@ -92,7 +97,9 @@ def take_back(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
     if _settle(effect, memory, on_event, Verb.UNDO) is Answer.NOT_IN_PLACE:
         return
     intent = memory.intend(effect.name, Verb.UNDO.value)
+    failpoints.at("undo")
     effect.undo(memory.marked(_prepared_by(effect)))
+    failpoints.at("undo")
     _note(effect, on_event, "undo", "done")
     answer = ask(effect, on_event)
     memory.confirm(intent, answer.value)

@@ -85,6 +85,9 @@ LONGEST_PATH = 4000  # the kernel takes 4096 bytes in one call, the ending NUL i
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
+# Called with the name of a moment at which tests have things fail (migrator/failpoints); users have none.
+FAIL_POINT = globals().get("FAIL_POINT")
+
 
 class Fault(Exception):
     """The disk is full or failing: the writer is of no more use."""
@@ -431,6 +434,8 @@ class Scan:
         while to_list:
             path = to_list.pop()
             try:
+                if FAIL_POINT:
+                    FAIL_POINT("scan")
                 if fd is None:
                     fd = self._folders.resolve(path, LIST_FLAGS)
                 with listing_of(fd) as listing:
@@ -1149,6 +1154,8 @@ class Writer:
         def create(folder):
             self._systems.watch(folder)
             temp.device = folder[1]
+            if FAIL_POINT:
+                FAIL_POINT("temp-open")
             temp.fd = os.open(temp.temp_name, CREATE_FLAGS, 0o600, dir_fd=folder[0])
 
         self._within(temp.folder, create)
@@ -1221,7 +1228,11 @@ class Writer:
     def _synced(self, temps, sync):
         """When a sync fails none of its items may land, since nobody knows whose bytes are missing."""
         try:
+            if FAIL_POINT:
+                FAIL_POINT("before-sync")
             sync()
+            if FAIL_POINT:
+                FAIL_POINT("after-sync")
         except OSError as error:
             if error.errno in FULL:
                 raise self._given_up(error)
@@ -1300,6 +1311,8 @@ class Writer:
         folder_path, _, name = path.rpartition(b"/")
 
         def remove(folder):
+            if FAIL_POINT:
+                FAIL_POINT("delete")
             found = kind_of(os.stat(name, dir_fd=folder[0], follow_symlinks=False).st_mode)
             if found != facts[0] or found == SPECIAL:
                 words = ("file", "directory", "link", "special")[found]
@@ -1402,6 +1415,8 @@ class Writer:
 
     def _sync_names(self):
         touched, self._touched = self._touched, {}
+        if FAIL_POINT:
+            FAIL_POINT("directory-sync")
         if len(touched) > FEW:
             devices = {device for device in touched.values() if self._systems.watches(device)}
             for device in devices:
@@ -1442,6 +1457,8 @@ class LargeWriter(Writer):
             raise
 
     def write(self, offset, data):
+        if FAIL_POINT:
+            self._on_disk(lambda: FAIL_POINT("chunk"))
         view = memoryview(data)
         while view:
             written = self._on_disk(lambda: os.pwrite(self._large.fd, view, offset))
@@ -1469,7 +1486,11 @@ class LargeWriter(Writer):
             return b""
 
     def sync(self):
+        if FAIL_POINT:
+            self._on_disk(lambda: FAIL_POINT("before-sync"))
         self._on_disk(lambda: os.fdatasync(self._large.fd))
+        if FAIL_POINT:
+            FAIL_POINT("after-sync")
 
     def finish(self, facts, attributes):
         """Give the file what is kept of the facts, and its name, durably; a reason, empty where all went well."""
@@ -1507,6 +1528,8 @@ class LargeWriter(Writer):
         except FileNotFoundError:
             if not makes:
                 raise OSError(errno.ESTALE, "its temp file is gone")
+            if FAIL_POINT:
+                FAIL_POINT("temp-open")
             temp.fd = os.open(temp.temp_name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder[0])
             self.is_new = True
         found = os.fstat(temp.fd)
@@ -1563,6 +1586,8 @@ def allocate(fd, size, is_sparse):
 
 
 def write_all(temp, data):
+    if FAIL_POINT:
+        FAIL_POINT("chunk")
     view = memoryview(data)
     while view:
         written = os.write(temp.fd, view)
@@ -1571,6 +1596,8 @@ def write_all(temp, data):
 
 
 def rename_in(temp, folder):
+    if FAIL_POINT:
+        FAIL_POINT("rename")
     os.rename(temp.temp_name, temp.name, src_dir_fd=folder[0], dst_dir_fd=folder[0])
     if temp.is_hard_link:  # rename does nothing where both names are the same file already
         remove_in(folder[0], temp.temp_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from migrator import failpoints
 from migrator.domain.entries import Entry, Kind, Unreadable, display
 from migrator.endpoints.sftp import wire
 from migrator.endpoints.sftp.session import SftpSession
@@ -100,6 +101,11 @@ class TreeScan:
             self._ask_for(_Folder(self._to_open.pop()))
 
     def _ask_for(self, folder: _Folder) -> None:
+        try:
+            failpoints.reached("scan")
+        except OSError as error:
+            self._unreadable(folder.path, str(error.strerror))
+            return
         self._open.add(folder)
         self._session.handles.open += 1
         self._session.send(wire.OPENDIR, wire.string(self._absolute(folder.path)), partial(self._opened, folder))
