@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from tests.faults.checker.checking import violations
 from tests.faults.checker.evidence import Before, Ending, Evidence, Place, Versions
@@ -153,7 +153,7 @@ class Ground:
     counts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def prepare(cls, scenario: Scenario, folder: Path) -> Ground:
+    def prepare(cls, scenario: Scenario, folder: Path) -> Self:
         """Build the source, lead up to the command, and let it run once unharmed: what it does, and how it ends."""
         move = Move(folder / "ground", folder / "ground" / "source", folder / "ground" / "target")
         move.source.mkdir(parents=True)

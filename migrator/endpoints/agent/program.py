@@ -1499,7 +1499,7 @@ class LargeWriter(Writer):
             if os.fstat(temp.fd).st_size != facts[1]:
                 raise OSError(errno.EINVAL, "it does not have the size that was announced")
             self._dress(temp.fd, facts, attributes)
-            self._on_disk(lambda: os.fsync(temp.fd))
+            self._sync_whole()
             folder = self._folders.confirm(temp.folder)
             self._within(temp.folder, lambda folder: rename_in(temp, folder))
             self._touched[temp.folder] = folder[1]
@@ -1511,6 +1511,14 @@ class LargeWriter(Writer):
         except OSError as error:
             return b"in place, but not durable: " + sentence(error)
         return b""
+
+    def _sync_whole(self):
+        """A file whose sync has failed is copied again: what its pages show then need not be on the disk."""
+        try:
+            self._on_disk(lambda: os.fsync(self._large.fd))
+        except Fault:
+            self.discard()
+            raise
 
     def discard(self):
         self._discard(self._large)
