@@ -35,13 +35,13 @@ FAR = [
     ("agent", "target", "before-sync:eio", 3),
     ("agent", "target", "rename:kill", 0),
     ("agent", "target", "directory-sync:raise", 0),
-    ("agent", "source", "scan:eio:2", 3),
+    ("agent", "source", "scan:eio:5", 3),
     ("sftp", "target", "chunk:enospc", 3),
     ("sftp", "target", "rename:eio:3", 10),
     ("sftp", "target", "after-sync:kill:3", 0),
     ("sftp", "target", "before-sync:delay=0.1", 0),
     ("sftp", "source", "scan:eio", 10),
-    ("sftp", "source", "scan:eio:2", 3),
+    ("sftp", "source", "scan:eio:5", 3),
 ]
 
 
