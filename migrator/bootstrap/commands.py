@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from migrator import planfile
 from migrator.bootstrap.preview import Looking, accept_changes, look_ahead
 from migrator.bootstrap.selection import Selection, every_wave, the_wave
-from migrator.bootstrap.session import look_at, open_session
+from migrator.bootstrap.session import Session, look_at, open_session
 from migrator.domain.entries import Class, Item
-from migrator.domain.events import Event, OnEvent
+from migrator.domain.events import Event, Note, OnEvent
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
-from migrator.domain.plan import Plan
+from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
 from migrator.domain.turning import turned_round
 from migrator.errors import UsageError
@@ -111,7 +111,18 @@ def fall_back(
     # What it asks of the endpoints is asked the other way round.
     chosen = [(wave, tuple(turned_round(application) for application in applications))]
     with open_session(plan, state, "fall-back", chosen, on_event, granted=granted) as session:
+        _warn_of_those_left_behind(session, applications)
         return session.sum_up("fall-back", session.travel(wave, applications, act))
+
+
+def _warn_of_those_left_behind(session: Session, applications: Sequence[Application]) -> None:
+    """Tell which applications stay at the target although one that they need goes back."""
+    going = {application.name for application in applications}
+    for other in session.plan.applications:
+        needed = going.intersection(other.needs)
+        if other.name not in going and needed and session.phase_of(other.name).is_at_least(Phase.SWITCHING):
+            names = ", ".join(f"`{name}`" for name in sorted(needed))
+            session.on_event(Note(f"needs {names}, and stays at the target: see that it can", other.name, "warning"))
 
 
 def accept(plan: Plan, selection: Selection, *, state: Path, on_event: OnEvent) -> WaveReport:

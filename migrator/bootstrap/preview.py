@@ -25,7 +25,7 @@ from migrator.journal.manifest import Scan
 from migrator.journal.working_copy import working_copy
 from migrator.movers.budget import Budgets
 from migrator.orchestration.itinerary import gates_of, rows_from
-from migrator.orchestration.replanning import would_start_again
+from migrator.orchestration.replanning import refuse_to_forget, would_start_again
 from migrator.orchestration.reporting import known_of, times_of_waves
 from migrator.orchestration.times import limit_at
 from migrator.planfile import differences
@@ -98,6 +98,8 @@ def accept_changes(plan: Plan, state: Path, on_event: OnEvent) -> None:
             for application in plan.applications
             if application.name in folder.application_names()
         ]
+        for name in set(folder.application_names()) - {application.name for application in plan.applications}:
+            refuse_to_forget(locks.enter_context(ApplicationJournal.open(folder, name)), plan, name, None)
         again = [application.name for application, each in journals if would_start_again(each, plan, application)]
         Journal.open(folder).record_plan(plan.digest, plan.content, operator())
     for name in again:

@@ -40,6 +40,9 @@ class Stop:
     def check_time(self) -> None:
         """Raise when a time that was set is over; here, none is. For waits that a request to stop ends otherwise."""
 
+    def lift(self) -> None:
+        """Forget a time that was set, for what must be finished whatever the hour; here, none is."""
+
     def wait(self, seconds: float) -> bool:
         """Sleep, but no longer than until somebody asks; whether somebody did."""
         return self._event.wait(seconds)
@@ -62,7 +65,7 @@ class Curfew(Stop):
         try:
             yield
         finally:
-            self._ends_at = self._over = None
+            self.lift()
 
     def ask(self, signal_number: int) -> None:
         """Ask everything to end, other applications too."""
@@ -82,6 +85,10 @@ class Curfew(Stop):
         """Raise the error of the moment that has come."""
         if self._ends_at is not None and self._over is not None and self._clock() >= self._ends_at:
             raise self._over()
+
+    def lift(self) -> None:
+        """Forget the moment that was set."""
+        self._ends_at = self._over = None
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but no longer than until somebody asks; whether somebody did."""

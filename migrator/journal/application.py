@@ -154,12 +154,14 @@ class ApplicationJournal:
         with self._database.read() as connection:
             return history.attempts(connection, limit)
 
-    def intend(self, effect: str, verb: str) -> int:
-        """Record that we are about to act; the number to confirm it by."""
+    def intend(self, effect: str, verb: str, phase: Phase | None = None) -> int:
+        """Record that we are about to act, and the phase that begins with it; the number to confirm it by."""
         with self._database.write() as connection:
             number = next_id(connection, tables.effect)
             row: dict[str, Value] = {"id": number, "effect": effect, "verb": verb, "intended_at": tables.now()}
             record(connection, CHAINED, tables.effect, row)
+            if phase is not None and phase is not history.standing(connection).phase:
+                _move(connection, phase, f"{verb} of {effect}")
         return number
 
     def confirm(self, effect_id: int, answer: str) -> None:
@@ -173,6 +175,11 @@ class ApplicationJournal:
         with self._database.read() as connection:
             row = connection.execute(query.limit(1)).first()
         return None if row is None else EffectRecord(*row)
+
+    def effects_in_place(self) -> list[str]:
+        """The effects that are in place, or may be, in the order in which they were put there."""
+        with self._database.read() as connection:
+            return history.effects_in_place(connection)
 
     def mark(self, name: str, value: str | None) -> None:
         """Remember a small fact, or forget it (None)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from migrator.domain.acts import FREEZE
 from migrator.domain.phases import Phase
@@ -51,6 +51,15 @@ def freeze_begun_at(connection: Connection) -> dt.datetime | None:
         return None
     applied = select(effect.intended_at).where(effect.effect == FREEZE, effect.verb == "apply")
     return connection.execute(applied.order_by(effect.id.desc()).limit(1)).scalar()
+
+
+def effects_in_place(connection: Connection) -> list[str]:
+    """The effects that were last meant to be put in place and are not known to be gone, in the order of their acts."""
+    effect = tables.effect.c
+    newest = select(func.max(effect.id)).group_by(effect.effect)
+    acts = select(effect.effect).where(effect.id.in_(newest), effect.verb == "apply")
+    acts = acts.where(effect.answer.is_distinct_from(_NOT_IN_PLACE))
+    return list(connection.execute(acts.order_by(effect.id)).scalars())
 
 
 def attempts(connection: Connection, limit: int) -> list[Attempt]:

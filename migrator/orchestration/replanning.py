@@ -9,6 +9,7 @@ from migrator.domain.plan import Application, Plan
 from migrator.errors import PlanChanged
 from migrator.journal.application import ApplicationJournal
 from migrator.steps.essence import SCOPE, essences
+from migrator.steps.in_place import cannot_be_taken_back
 
 _RECORDED = "planned as"
 
@@ -16,8 +17,10 @@ _RECORDED = "planned as"
 def would_start_again(journal: ApplicationJournal, plan: Plan, application: Application) -> bool:
     """Whether `go_by` would send the application back to `planned`; raises what it would raise.
 
+    What is in place must stay in the plan, as it is, for as long as somebody may want it taken back.
     Before a freeze the next pass sees to a change of what is excluded; under it, what counts has been settled.
     """
+    refuse_to_forget(journal, plan, application.name, application)
     recorded = journal.marked(_RECORDED)
     if recorded is None:
         return False
@@ -27,9 +30,19 @@ def would_start_again(journal: ApplicationJournal, plan: Plan, application: Appl
     if is_settled and (changed := changed or rescoped_datasets(before, now)):
         raise PlanChanged(
             f"`{application.name}` is `{journal.phase}`, but its dataset `{changed[0]}` changed in the plan",
-            hint=f"roll it back first: `migrator roll-back {plan.path} --application {application.name}`",
+            hint=_way_out(journal, plan, application.name),
         )
     return bool(changed) and journal.phase is not Phase.PLANNED
+
+
+def refuse_to_forget(journal: ApplicationJournal, plan: Plan, name: str, application: Application | None) -> None:
+    """Return only when the plan can still take back what is in place; `application` None: it is no longer in the plan.
+
+    Raises PlanChanged.
+    """
+    lost = cannot_be_taken_back(journal, application)
+    if lost is not None:
+        raise PlanChanged(f"`{name}` is `{journal.phase}`: {lost}", hint=_way_out(journal, plan, name))
 
 
 def go_by(journal: ApplicationJournal, plan: Plan, application: Application) -> None:
@@ -37,6 +50,7 @@ def go_by(journal: ApplicationJournal, plan: Plan, application: Application) -> 
 
     Raises PlanChanged when the application is too far along for that.
     """
+    refuse_to_forget(journal, plan, application.name, application)
     now = essences(plan, application)
     recorded = journal.marked(_RECORDED)
     before: dict[str, dict[str, str]] = json.loads(recorded) if recorded is not None else {}
@@ -64,6 +78,13 @@ def rescoped_datasets(before: dict[str, dict[str, str]], now: dict[str, dict[str
     both = before.keys() & now.keys()
     # What an earlier version recorded says nothing of it.
     return sorted(name for name in both if before[name].get(SCOPE, now[name][SCOPE]) != now[name][SCOPE])
+
+
+def _way_out(journal: ApplicationJournal, plan: Plan, name: str) -> str:
+    if journal.phase.is_at_least(Phase.ACCEPTED):
+        return "accepted, the target is the truth: what is to move on from there is a new application"
+    command = "fall-back" if journal.phase.is_at_least(Phase.SWITCHING) else "roll-back"
+    return f"with the plan as it was, `migrator {command} {plan.path} --application {name}` leads back; then change it"
 
 
 def _way(essence: dict[str, str] | None) -> dict[str, str] | None:

@@ -59,6 +59,7 @@ def fall_back(scene: Scene) -> None:
 
 def fall_back_at_a_loss(scene: Scene) -> None:
     """Undo the switches and thaw; exactly what was told as changed at the target is given up, and recorded as such."""
+    scene.recall_abilities()
     if scene.application.waivers:
         scene.on_event(Note(f"{_waived(scene)}: that stays at the target", scene.application.name, "warning"))
     _go_back(scene, _give_up, _give_up_no_more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrator.domain.events import Note
-from migrator.errors import MigratorError, Refused
+from migrator.errors import MigratorError, Refused, WindowOver
 from migrator.steps.scene import Scene
 from migrator.switching.cautious import Verb, put_in_place, take_back
 from migrator.switching.effect import Effect
@@ -20,7 +20,7 @@ def freeze(scene: Scene) -> None:
         return
     try:
         put_in_place(effect, scene.journal, scene.on_event)
-    except Refused:
+    except (Refused, WindowOver):
         last = scene.journal.last_effect(effect.name)
         if last is not None and last.verb == Verb.APPLY:
             _give_up(scene, effect)
@@ -56,7 +56,8 @@ def was_target_frozen(scene: Scene) -> bool:
 
 
 def _give_up(scene: Scene, effect: Effect) -> None:
-    """Thaw after a freeze that failed; where that fails as well, say so, since the error to come is the first one."""
+    """Thaw after a freeze that failed, whatever the hour; where that fails as well, say so: the first error follows."""
+    scene.stop.lift()
     try:
         take_back(effect, scene.journal, scene.on_event)
     except MigratorError as error:

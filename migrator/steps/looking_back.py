@@ -36,6 +36,7 @@ class Marks(Protocol):
 def remember_targets(scene: Scene) -> None:
     """Before users are sent there: note how every target stands, so that whatever they write will be seen."""
     _remember(scene, _AT_THE_SWITCH)
+    scene.remember_abilities()
 
 
 def look_back(scene: Scene) -> None:
@@ -49,6 +50,7 @@ def look_back(scene: Scene) -> None:
 
 def look_back_as_far_as_can_be(scene: Scene) -> None:
     """The same, to know what would be given up: what cannot be read, or reached, is told as unknown."""
+    scene.recall_abilities()
     look(scene, knows_all=False)
     tell_changes(scene)
 

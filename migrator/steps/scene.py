@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,8 @@ from migrator.steps.hosts import HERE, Hosts
 
 # What is kept without being asked for, where both lanes can.
 _BY_DEFAULT = frozenset({"mode", "times", "hardlinks", "xattrs", "acls", "holes"})
+
+_ABILITIES = "abilities of the lanes"
 
 
 @dataclass
@@ -119,6 +122,20 @@ class Scene:
             with self.target(dataset):
                 pass
         return self._abilities["target", dataset.target]
+
+    def remember_abilities(self) -> None:
+        """Note what every lane that was asked can do, for a time at which it may no longer answer."""
+        known = [
+            [place, root.endpoint, root.path.hex(), {**lane._asdict(), "keeps": sorted(lane.keeps)}]
+            for (place, root), lane in self._abilities.items()
+        ]
+        self.journal.mark(_ABILITIES, json.dumps(known))
+
+    def recall_abilities(self) -> None:
+        """Take the lanes for what they were when that was noted, so that none of these is asked."""
+        for place, endpoint, path, lane in json.loads(self.journal.marked(_ABILITIES) or "[]"):
+            root = Location(endpoint, bytes.fromhex(path))
+            self._abilities.setdefault((place, root), Abilities(**{**lane, "keeps": frozenset(lane["keeps"])}))
 
     def reads_source_again(self, dataset: Dataset) -> bool:
         """Whether the proof of freeze reads every source byte: the plan's word, or where the lane sees no ctime."""

@@ -12,6 +12,7 @@ from typing import Literal, NoReturn, Protocol
 from migrator import failpoints
 from migrator.domain.acts import FREEZE
 from migrator.domain.events import EffectNoted, OnEvent
+from migrator.domain.phases import Phase
 from migrator.errors import Refused
 from migrator.switching.effect import Answer, Doubt, Doubting, Effect
 
@@ -49,8 +50,8 @@ class EffectRecord(Protocol):
 class Memory(Protocol):
     """The journal of one application, as far as effects need it; every call is durable on return."""
 
-    def intend(self, effect: str, verb: str) -> int:
-        """Record that `verb` is about to happen; the number for `confirm`."""
+    def intend(self, effect: str, verb: str, phase: Phase | None = None) -> int:
+        """Record that `verb` is about to happen, and with it the phase that it begins; the number for `confirm`."""
 
     def confirm(self, effect_id: int, answer: str) -> None:
         """Record what the probe said afterwards."""
@@ -65,19 +66,20 @@ class Memory(Protocol):
         """A fact recorded by `mark`."""
 
 
-def put_in_place(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
+def put_in_place(effect: Effect, memory: Memory, on_event: OnEvent, phase: Phase | None = None) -> None:
     """Return only when the effect's probe says that it is in place, and the journal knows it.
 
-    Raises Refused when the probe cannot tell, or still says no after `apply`; the same call then goes on later.
+    Its intent and the `phase` that it begins, if any, are recorded as one. Raises Refused when the probe cannot tell,
+    or still says no after `apply`; the same call then goes on later.
     """
-    answer = _settle(effect, memory, on_event, Verb.APPLY)
+    answer = _settle(effect, memory, on_event, Verb.APPLY, phase)
     if answer is Answer.IN_PLACE:
         return
     # Before the intent, so that an intent without what undo needs cannot exist. Overwritten only while the effect is
     # not in place: once it is, or our own act was cut off half-way, `prepare` would see our own doing.
     if answer is not Answer.HALF_WAY or memory.last_effect(effect.name) is None:
         memory.mark(_prepared_by(effect), effect.prepare())
-    intent = memory.intend(effect.name, Verb.APPLY.value)
+    intent = memory.intend(effect.name, Verb.APPLY.value, phase)
     fail_point = "freeze" if effect.name.startswith(FREEZE) else "switch"
     failpoints.at(fail_point)
     effect.apply()
@@ -118,7 +120,7 @@ def ask(effect: Effect, on_event: OnEvent) -> Answer:
     return answer
 
 
-def _settle(effect: Effect, memory: Memory, on_event: OnEvent, verb: Verb) -> Answer:
+def _settle(effect: Effect, memory: Memory, on_event: OnEvent, verb: Verb, phase: Phase | None = None) -> Answer:
     """What the probe says now; an intent that a crash left open is closed with that, and reaching the goal recorded."""
     answer = ask(effect, on_event)
     last = memory.last_effect(effect.name)
@@ -130,7 +132,7 @@ def _settle(effect: Effect, memory: Memory, on_event: OnEvent, verb: Verb) -> An
     was_never_applied = last is None and verb is Verb.UNDO
     if not is_recorded and not was_never_applied:
         # Somebody else put it there, or took it away: recorded, so that the journal tells of it.
-        memory.confirm(memory.intend(effect.name, verb.value), answer.value)
+        memory.confirm(memory.intend(effect.name, verb.value, phase), answer.value)
     return answer
 
 

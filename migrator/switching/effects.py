@@ -16,6 +16,7 @@ from migrator.switching.effect import Answer, Effect
 from migrator.switching.haproxy import HaproxyEffect
 from migrator.switching.haproxy_socket import runtime_at
 from migrator.switching.http import HttpEffect
+from migrator.switching.naming import TARGET_FREEZE, switch_name
 from migrator.switching.own import OwnEffect
 from migrator.switching.quoting import quoted, shown
 
@@ -29,8 +30,6 @@ __all__ = [
     "freeze_effect",
     "target_freeze_effect",
 ]
-
-TARGET_FREEZE = "freeze of the target"
 
 # What `SymlinkEffect.prepare` notes when there was no link; base64 never contains this character.
 _NO_LINK = "-"
@@ -170,17 +169,18 @@ def _effect(
     place: Callable[[Place], Host],
     note: Callable[[str], None],
 ) -> Effect:
+    name = switch_name(number, switch)
     match switch:
         case Triple():
-            return CommandEffect(application, f"switch {number} (command)", switch, place(switch.on).run)
+            return CommandEffect(application, name, switch, place(switch.on).run)
         case SymlinkSwitch():
-            return SymlinkEffect(application, f"switch {number} (symlink)", switch, place(switch.on))
+            return SymlinkEffect(application, name, switch, place(switch.on))
         case DnsSwitch():
-            return dns_effect(application, f"switch {number} (dns)", switch)
+            return dns_effect(application, name, switch)
         case HaproxySwitch():
             runtime = runtime_at(place(switch.on), switch.socket)
-            return HaproxyEffect(application, f"switch {number} (haproxy)", switch, runtime, note)
+            return HaproxyEffect(application, name, switch, runtime, note)
         case HttpSwitch():
-            return HttpEffect(application, f"switch {number} (http)", switch)
+            return HttpEffect(application, name, switch)
         case OwnSwitch():
-            return OwnEffect(application, f"switch {number} ({switch.kind})", switch, place)
+            return OwnEffect(application, name, switch, place)

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from migrator.domain.plan import Lane
 from migrator.journal.application import ApplicationView
 from migrator.journal.folder import StateFolder
 from tests.support.cli import Cli
 from tests.support.moves import NAME, Move, footprint
-from tests.support.plans import flag_freeze
-from tests.support.sshd import make_key
+from tests.support.plans import flag_freeze, remote
+from tests.support.sshd import Account, Sshd, make_key
 from tests.support.trees import differences
 from tests.support.users import CHANGED, CREATED, DELETED, live, plant
 
@@ -166,6 +167,23 @@ def test_a_target_that_is_gone_can_be_left(move: Move, is_there: bool, code: int
     if is_there:
         move.target.mkdir()
     assert said in cli("fall-back", "--yes", expect=code).stderr
+    assert "unknown" in cli("fall-back", "--accept-loss", expect=4).stderr
+    cli("fall-back", "--accept-loss", "--yes")
+    assert is_home(move, cli)
+    assert lost(cli) == {b"": "unknown"}
+
+
+@pytest.mark.parametrize("lane", ["agent", "sftp"])
+def test_a_target_that_does_not_answer_can_be_left(
+    lane: Lane, sshd: Sshd, account: Account, ground: Path, tmp_path: Path
+) -> None:
+    end = remote(sshd.endpoint("openssh"), lane)
+    move = Move(tmp_path, tmp_path / "source", ground / "target", target_end=end)
+    plant(move.source)
+    cli = switched(move.cli())
+    sshd.kill_sessions()
+    sshd.stop()
+    cli("fall-back", "--yes", expect=10)
     assert "unknown" in cli("fall-back", "--accept-loss", expect=4).stderr
     cli("fall-back", "--accept-loss", "--yes")
     assert is_home(move, cli)

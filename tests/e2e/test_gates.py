@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.cli import Cli
 from tests.support.moves import NAME, Move
+from tests.support.plans import flag_freeze
 from tests.support.trees import build_nasty, differences
 
 UNTIL = ("checked", "seeded", "frozen", "synced", "verified", "switched-over")
@@ -154,6 +155,24 @@ def test_a_probe_that_does_not_know_stops_for_a_human(answer: str, move: Move) -
     assert cli.phases() == {NAME: "seeded"}
     assert not move.frozen.exists(), "unknown is never taken for `not in place`"
     assert (move.folder / "probed").exists()
+
+
+def test_a_switch_has_not_begun_before_its_intent(move: Move) -> None:
+    """Its probe cannot tell: nobody was sent anywhere, so the gates are asked again, and there is a way back."""
+    doubt = move.folder / "doubt"
+    doubt.touch()
+    switch = flag_freeze(move.switched)
+    switch["probe"] = ["sh", "-c", f"test -e {doubt} && exit 3; test -e {move.switched}"]
+    cli = move.cli(switch=[{"command": switch}])
+    cli("approve", "freeze")
+    cli("approve", "switch-over")
+    cli("run", expect=4)
+    assert cli.phases() == {NAME: "verified"}
+    cli("roll-back", "--yes")
+    assert not move.frozen.exists()
+    doubt.unlink()
+    cli("run", "--yes")
+    assert cli.phases() == {NAME: "switched-over"}
 
 
 def test_a_switch_that_fails_leaves_the_earlier_ones_and_goes_on_later(move: Move) -> None:

@@ -258,7 +258,7 @@ def waive(application: dict[str, Any]) -> None:
         (leave_out, 7, [7]),
         (look_elsewhere, 7, [7]),
         (trust, 0, [3]),
-        (thaw, 0, [3]),
+        (thaw, 7, [7]),
         # It stops at the gate: the approval was for another plan, and `--yes` waives nothing.
         (waive, 0, [3, 0, 0]),
     ],

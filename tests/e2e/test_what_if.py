@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.cli import COMMAND, Cli, clean_environment
 from tests.support.moves import Move, give
@@ -143,6 +145,22 @@ def not_tonight(folder: Path, request: pytest.FixtureRequest) -> Situation:
     assert is_over_there(move)
 
 
+def the_hours_end(folder: Path, request: pytest.FixtureRequest) -> Situation:
+    move = move_in(folder)
+    cli = move.cli()
+    cli("run", "--until", "verified", "--yes")
+    an_hour_ago = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    start = an_hour_ago - dt.timedelta(hours=3)
+    over = {"days": f"{start:%a}".lower(), "hours": f"{start:%H:%M}-{an_hour_ago:%H:%M}"}
+    plan = yaml.safe_load(cli.plan.read_text())
+    plan["waves"][0]["cutover"] = over
+    cli.plan.write_text(yaml.dump(plan))
+    cli("plan", "--accept-changes")
+    approved(cli)
+    yield
+    assert not move.frozen.exists()
+
+
 def dns_is_half_way(folder: Path, request: pytest.FixtureRequest) -> Situation:
     move, key = move_in(folder), make_tsig_key(folder)
     with running_primary("bind", key) as primary, running_secondary("bind", key, primary) as secondary:
@@ -257,6 +275,7 @@ SITUATIONS: dict[str, Callable[[Path, pytest.FixtureRequest], Situation]] = {
     "What if the freeze hook hangs?": the_freeze_hook_hangs,
     "What if the source still changes?": the_source_still_changes,
     "What if we do not switch tonight?": not_tonight,
+    "What if the cutover hours end before the switch?": the_hours_end,
     "What if DNS is half-way?": dns_is_half_way,
     "What if a check fails after the switch?": a_check_fails,
     "What if we must go back on Sunday?": we_must_go_back,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from migrator.domain.events import Event
+from migrator.domain.phases import Phase
 
 
 class PowerCut(BaseException):
@@ -23,6 +24,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.effects: list[tuple[str, Record]] = []
+        self.phase: Phase | None = None
         self.marks: dict[str, str] = {}
         self.cut_after: int | None = None
 
@@ -33,8 +35,9 @@ class Memory:
                 self.cut_after = None
                 raise PowerCut
 
-    def intend(self, effect: str, verb: str) -> int:
+    def intend(self, effect: str, verb: str, phase: Phase | None = None) -> int:
         self.effects.append((effect, Record(len(self.effects), verb)))
+        self.phase = phase or self.phase
         self._written()
         return len(self.effects) - 1
 

@@ -120,6 +120,18 @@ def test_a_switch_that_has_begun_is_finished_whatever_the_time(night: Night) -> 
     night.watch.admit(row("accept"))
 
 
+def test_what_must_be_finished_lifts_the_curfew(night: Night) -> None:
+    night.at("2018-07-28T23:00")
+    with night.watch.over(row("switch-over")):
+        night.at("2018-07-29T07:00")
+        with pytest.raises(WindowOver):
+            night.curfew.check()
+        night.curfew.lift()
+        night.curfew.check()
+    with night.watch.over(row("switch-over")), pytest.raises(WindowOver):
+        night.curfew.check()
+
+
 def test_a_freeze_needs_room_for_all_that_follows(night: Night) -> None:
     need = 30 + 100 + 200 + 40 + 60 + 30  # freeze, final sync, verify, switch, undo, thaw
     ends_at = utc("2018-07-22T06:00")
