@@ -55,7 +55,13 @@ def _options(rows: dict[str, Row]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="say what there is, and do nothing")
     parser.add_argument("--rows", type=lambda text: _names(text, rows), default=list(rows), metavar="A,B")
     parser.add_argument("--stride", type=_count, default=1, metavar="N", help="every N-th point (default: all of them)")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="for what is drawn by lot (default: 1)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="for what is drawn by lot, and where a stride begins (default: 1)",
+    )
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where the trees are made (default: TMPDIR)")
     return parser.parse_args()
 

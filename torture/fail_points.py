@@ -22,18 +22,19 @@ from migrator.failpoints.acting import ACTIONS
 from tests.faults.checker.checking import violations
 from tests.faults.checker.evidence import Before
 from tests.support.cli import COMMAND, clean_environment
-from torture.killed_calls import Ground, Scenario, build_large, build_little, change_little
+from torture.kill_ground import Ground
+from torture.kill_scenarios import Scenario, build_large, build_little, change_little
 from torture.rows import Options, Outcome, Row
 
 _WORKERS = 2
 _RUN_SECONDS = 120
 
-# What a command may say of each. A mover that is killed is replaced, and the run goes on by itself.
+# What a command may say of each. A mover that is killed is replaced, what a disk did not take once is tried again.
 _CODES = {
     "kill": {0, -signal.SIGKILL},
     "raise": {1},
     "delay": {0},
-    "eio": {3, 9, 10},  # an item, this machine, the target
+    "eio": {0, 3, 9, 10},  # an item, this machine, the target
     "enospc": {3, 9, 10},
     "edquot": {3, 9, 10},
 }
@@ -153,7 +154,7 @@ def _pairs(points: Sequence[str]) -> list[tuple[str, str]]:
 
 def torture(scenario: Scenario, options: Options, *, most: int = 3, workers: int = _WORKERS) -> Outcome:
     """Every `options.stride`-th of the failures of a scenario."""
-    grounds = [FailingGround.prepare(scenario, options.folder / str(number)) for number in range(workers)]
+    grounds = [FailingGround.prepare(scenario, options.folder / str(number), "process") for number in range(workers)]
     turns = iter(failures(scenario, most)[options.seed % options.stride :: options.stride])
     turn = threading.Lock()
     reached: list[str] = []

@@ -52,7 +52,7 @@ class CutRun(NamedTuple):
 
 def torture(side: Side, options: Options, cuts: int = _CUTS) -> Outcome:
     """Cut the power under one side again and again, each time in a move that has just begun."""
-    chance = random.Random(options.seed)  # noqa: S311 - to be drawn again, not to be a secret
+    chance = random.Random(options.seed)  # noqa: S311 - drawn again with the same seed, and no secret
     found: list[str] = []
     told = in_time = 0
     with disk(options.folder) as small:

@@ -21,7 +21,7 @@ class Options:
 
     folder: Path  # of its own, empty; removed afterwards
     stride: int = 1  # take every so-manieth point; 1: all of them
-    seed: int = 1  # for what is drawn by lot
+    seed: int = 1  # for what is drawn by lot, and for where a stride begins
 
     def count(self, full: int) -> int:
         """How many rounds to go where `full` is the full number."""

@@ -15,7 +15,7 @@ from tests.support.plans import local, remote
 from tests.support.sshd import Account, Sshd
 from tests.support.trees import build_many, differences, set_folder_times, write_file
 from torture.fail_points import CUTOVER, WAY_BACK, torture
-from torture.killed_calls import Scenario
+from torture.kill_scenarios import Scenario
 from torture.rows import Options
 
 FILES = 40
@@ -29,7 +29,8 @@ def test_some_of_all_actions_at_all_points(scenario: Scenario, stride: int, tmp_
     assert outcome.tried >= 2
 
 
-# What fails where, and the exit code that tells of it. A helper that is lost is replaced: the run goes on by itself.
+# What fails where, and the exit code that tells of it. A helper that is lost, or whose disk fails once, is replaced: the
+# run goes on by itself.
 FAR = [
     ("agent", "target", "temp-open:enospc", 3),
     ("agent", "target", "before-sync:eio", 3),
@@ -37,7 +38,7 @@ FAR = [
     ("agent", "target", "directory-sync:raise", 0),
     ("agent", "source", "scan:eio:5", 3),
     ("sftp", "target", "chunk:enospc", 3),
-    ("sftp", "target", "rename:eio:3", 10),
+    ("sftp", "target", "rename:eio:3", 0),
     ("sftp", "target", "after-sync:kill:3", 0),
     ("sftp", "target", "before-sync:delay=0.1", 0),
     ("sftp", "source", "scan:eio", 10),
@@ -83,8 +84,7 @@ def test_a_paper_that_could_not_be_kept_is_made_again(action: str, code: int, tm
     cli("decommission")
     assert cli.phases() == {NAME: "decommissioned"}
     papers = tmp_path / "state" / "moving-house" / "papers" / NAME
-    assert {"close-out.md", "close-out.json"} <= {path.name for path in papers.iterdir()}
-    assert code == -9 or [path for path in papers.iterdir() if path.name.startswith(".")] == []
+    assert {path.name for path in papers.iterdir()} == {"close-out.md", "close-out.json"}
 
 
 def test_the_command_lists_every_point() -> None:

@@ -73,6 +73,8 @@ class TreeScan:
         try:
             while True:
                 self._advance()
+                if self._error is not None:
+                    raise self._error
                 is_finished = not (self._open or self._lookups or self._to_open or self._refused)
                 if is_finished or len(self._due) >= BLOCK_ENTRIES:
                     due, self._due = self._due, []
@@ -82,8 +84,6 @@ class TreeScan:
                         return
                 else:
                     self._session.pump()
-                if self._error is not None:
-                    raise self._error
         finally:
             self._abandon()
 

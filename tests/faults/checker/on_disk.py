@@ -50,10 +50,11 @@ def i5_no_claim_without_the_thing(evidence: Evidence) -> Iterator[str]:
         large = sizes[chunk["dataset"], chunk["path"]]
         if chunk["dataset"] != evidence.dataset_id or (large["path"], large["size"], large["mtime_ns"]) not in waiting:
             continue  # in place: the claim of the item covers it
-        temp = evidence.place.target / os.fsdecode(large["path"])
-        temp = temp.with_name(os.fsdecode(large["temp_name"]))
-        if _chunk_digest(temp, chunk["number"], large["size"]) != chunk["digest"]:
-            yield f"chunk {chunk['number']} of {large['path']!r} is recorded, and not in its temp file"
+        # Killed after it got its name, and before that was recorded, it is no longer under the other one.
+        final = evidence.place.target / os.fsdecode(large["path"])
+        places = (final.with_name(os.fsdecode(large["temp_name"])), final)
+        if all(_chunk_digest(place, chunk["number"], large["size"]) != chunk["digest"] for place in places):
+            yield f"chunk {chunk['number']} of {large['path']!r} is recorded, and not at the target"
 
 
 def i8_no_lock_outlives_its_run(evidence: Evidence) -> Iterator[str]:
@@ -128,11 +129,11 @@ def _claim(row: Row, found: disk.Found | None) -> Iterator[str]:
         yield f"{path!r} is {state} with mode and time {recorded}, and has {found.mode:o} {found.mtime_ns}"
 
 
-def _chunk_digest(temp: Path, number: int, size: int) -> bytes:
+def _chunk_digest(place: Path, number: int, size: int) -> bytes:
     """SHA-256 over the SHA-256s of the blocks of a chunk, which are padded by nothing."""
-    if not temp.is_file():
+    if not place.is_file():
         return b""
-    with temp.open("rb") as file:
+    with place.open("rb") as file:
         file.seek(number * _CHUNK_BYTES)
         content = file.read(min(_CHUNK_BYTES, size - number * _CHUNK_BYTES))
     blocks = (content[at : at + _BLOCK_BYTES] for at in range(0, len(content), _BLOCK_BYTES))
