@@ -11,7 +11,7 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ _WORKERS = 2
 _RUN_SECONDS = 120
 
 # What a command may say of each. A mover that is killed is replaced, what a disk did not take once is tried again.
-_CODES = {
+CODES = {
     "kill": {0, -signal.SIGKILL},
     "raise": {1},
     "delay": {0},
@@ -87,14 +87,20 @@ class FailingGround(Ground):
 
     def fail(self, failure: Failure) -> list[str] | None:
         """What was violated by it, and after it; None when the command never came to that point."""
-        self._put_back()
-        before = Before.of(self.place)
         log = self.move.folder.with_name("failed.log")
         log.unlink(missing_ok=True)
-        code, said = self._run({VARIABLE: str(failure), LOG_VARIABLE: str(log)})
-        if not log.exists():
+        return self.spoil({VARIABLE: str(failure), LOG_VARIABLE: str(log)}, log.exists, CODES[failure.action])
+
+    def spoil(
+        self, environment: dict[str, str], has_failed: Callable[[], bool], codes: Collection[int]
+    ) -> list[str] | None:
+        """Run with something in the environment that makes it fail; what was violated, None when nothing failed."""
+        self._put_back()
+        before = Before.of(self.place)
+        code, said = self._run(environment)
+        if not has_failed():
             return None if code == 0 else [f"exit {code} although nothing failed: {said[-500:]}"]
-        found = [] if code in _CODES[failure.action] else [f"exit {code} is wrong: {said[-1000:]}"]
+        found = [] if code in codes else [f"exit {code} is wrong: {said[-1000:]}"]
         if code == 1 and "a bug in migrator: FailPointReached" not in said and "fail-point" not in said:
             found.append(f"a bug of our own: {said[-1000:]}")
         evidence = replace(self._evidence(before, said), has_ended=code == 0)
@@ -190,11 +196,9 @@ def _lines_of(ground: FailingGround, failure: Failure) -> list[str] | None:
     return None if lines is None else [f"{failure}: {line}" for line in lines]
 
 
-ROWS = tuple(
-    Row(
-        f"fail-points-{scenario.name}",
-        f"{scenario.about}: {', '.join(ACTIONS)} at every named fail-point, three times over",
-        lambda options, scenario=scenario: torture(scenario, options),
-    )
-    for scenario in (CUTOVER, WAY_BACK)
-)
+def _row(scenario: Scenario) -> Row:
+    about = f"{scenario.about}: {', '.join(ACTIONS)} at every named fail-point, three times over"
+    return Row(f"fail-points-{scenario.name}", about, lambda options: torture(scenario, options))
+
+
+ROWS = (_row(CUTOVER), _row(WAY_BACK))

@@ -29,8 +29,8 @@ def test_some_of_all_actions_at_all_points(scenario: Scenario, stride: int, tmp_
     assert outcome.tried >= 2
 
 
-# What fails where, and the exit code that tells of it. A helper that is lost, or whose disk fails once, is replaced: the
-# run goes on by itself.
+# What fails where, and the exit code that tells of it. A helper that is lost is replaced, as is one
+# whose disk fails once: the run goes on by itself.
 FAR = [
     ("agent", "target", "temp-open:enospc", 3),
     ("agent", "target", "before-sync:eio", 3),
