@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Test processes side by side: a number, or `auto` for one a core.
-WORKERS ?= auto
+# Test processes side by side. One more than there are cores, since tests wait for disks, servers and clocks, too.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 PIP_INSTALL := $(BIN)/pip --quiet --disable-pip-version-check install
 # More arguments for pytest or the benchmark: make pytest ARGS='-k doctor -x'
 ARGS ?=

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 from tests.support.moves import give
 from tests.support.sshd import Account, ClientKey, Setup, Sshd, make_key, own_account, running_sshd
+
+# Without their compiled files the commands that the tests start by the thousand would each compile all of migrator.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

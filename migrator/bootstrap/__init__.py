@@ -19,20 +19,26 @@ from migrator.bootstrap.commands import (
     verify,
 )
 from migrator.bootstrap.decommissioning import ClosePapers, decommission
+from migrator.bootstrap.drafting import Answers, Wanted, draft_from_answers, draft_from_inventory
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
+from migrator.bootstrap.runbook import runbook
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
+    "Answers",
     "Asked",
     "ClosePapers",
     "PreviewOptions",
     "RunOptions",
     "Selection",
+    "Wanted",
     "accept",
     "approve",
     "decommission",
     "doctor",
+    "draft_from_answers",
+    "draft_from_inventory",
     "dry_run",
     "export",
     "fail_points",
@@ -44,6 +50,7 @@ __all__ = [
     "request",
     "roll_back",
     "run",
+    "runbook",
     "schema",
     "status",
     "take_in",

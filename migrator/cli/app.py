@@ -17,12 +17,15 @@ from migrator.cli.demo import demo
 from migrator.cli.doctor import doctor
 from migrator.cli.export import export
 from migrator.cli.fall_back import fall_back
+from migrator.cli.import_inventory import import_inventory
 from migrator.cli.later import LATER, refusal
 from migrator.cli.limit import limit
+from migrator.cli.new import new
 from migrator.cli.options import callback_of, command_of
 from migrator.cli.plan import plan
 from migrator.cli.roll_back import roll_back
 from migrator.cli.run import run
+from migrator.cli.runbook import runbook
 from migrator.cli.schema import schema
 from migrator.cli.session import Everywhere, Invocation
 from migrator.cli.status import status
@@ -62,8 +65,11 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("fall-back", fall_back),
     ("accept", accept),
     ("decommission", decommission),
+    ("runbook", runbook),
     ("export", export),
     ("schema", schema),
+    ("new", new),
+    ("import-inventory", import_inventory),
     ("doctor", doctor),
     ("demo", demo),
 )

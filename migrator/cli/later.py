@@ -16,7 +16,7 @@ Anything = Annotated[list[str] | None, typer.Argument(metavar="PLAN", show_defau
 LATER = (
     (
         "report",
-        "Write the evidence: HTML, manifests, signatures",
+        "Write the evidence, signed",
         "`migrator export` lists every item with its digest, `migrator status --json` where each application stands",
     ),
     (

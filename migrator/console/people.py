@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from migrator.console.export import write_rows
-from migrator.console.messages import labelled, show, show_failure, show_findings
+from migrator.console.messages import labelled, show, show_failure, show_findings, show_next
 from migrator.console.output import Output
 from migrator.console.pens import pen_for
 from migrator.console.plain import PlainProgress
@@ -63,6 +63,14 @@ class PersonScreen:
     def export(self, rows: Iterable[tuple[str, Item]]) -> None:
         """JSON lines, as for everybody."""
         write_rows(self._out, rows)
+
+    def page(self, name: str, text: str) -> None:  # noqa: ARG002 - the twin's part
+        """The text."""
+        self.document(text.rstrip("\n"))
+
+    def next(self, command: str) -> None:
+        """The command."""
+        show_next(self._data, command)
 
     def document(self, text: str) -> None:
         """The text."""

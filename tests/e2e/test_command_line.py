@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import COMMAND, clean_environment, run
+from tests.support.cli import COMMAND, clean_environment, run, warm_interpreter
 from tests.support.moves import NAME, Move
 from tests.support.plans import flag_freeze
 
@@ -28,8 +28,11 @@ COMMANDS = [
     "fall-back",
     "accept",
     "decommission",
+    "runbook",
     "export",
     "schema",
+    "new",
+    "import-inventory",
     "doctor",
     "demo",
     "report",
@@ -62,6 +65,32 @@ def test_help_loads_nothing_that_only_commands_need() -> None:
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in finished.stderr.splitlines()}
     assert "typer" in loaded
     assert loaded.isdisjoint({"paramiko", "sqlalchemy", "alembic", "pydantic", "yaml", "rich", "asyncio"})
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["plan", "verify", "status", "approve", "limit", "roll-back", "fall-back", "accept", "decommission", "export"],
+)
+def test_a_command_that_starts_from_nothing_says_the_same(command: str, tmp_path: Path) -> None:
+    """Most tests start commands in an interpreter that is warm; see tests/support/warm.py."""
+    build_plain(tmp_path / "source")
+    cli = Move(tmp_path, tmp_path / "source", tmp_path / "target").cli()
+    more = {"approve": ["freeze"], "limit": ["old", "1 MB/s"]}
+    arguments = [command, str(cli.plan), *more.get(command, []), "--state", str(cli.state)]
+    cold = subprocess.run(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=60,
+        check=False,
+    )
+    interpreter = warm_interpreter()
+    assert interpreter.can_run(clean_environment()) or "COLD_STARTS" in os.environ
+    warm = interpreter.run("migrator", arguments, clean_environment(), 60)
+    assert warm.returncode == cold.returncode in {0, 4}
+    assert (warm.stdout, warm.stderr) == (cold.stdout, cold.stderr)
 
 
 def test_the_version_is_the_package_s() -> None:

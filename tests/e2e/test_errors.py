@@ -272,7 +272,7 @@ def test_a_signal_stops_a_run_in_good_order(number: signal.Signals, code: int, m
                 break
         os.kill(process.pid, number)
         rest = process.stdout.read()
-        assert process.wait(15) == code
+        assert process.wait(60) == code
     assert f'"exit_code":{code}' in rest.splitlines()[-1]
     assert list(move.target.rglob(".migrator-[0-9a-f]*-*")) == [], "temp files stayed behind"
     standing = cli.applications()[NAME]

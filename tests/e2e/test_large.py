@@ -49,8 +49,8 @@ def kill_half_way(cli: Cli, counter: Counter, far: str) -> int:
         family = descendants(run.pid)
         movers = [pid for pid in family if b"movers.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(run.pid, signal.SIGKILL)
-        run.wait(20)
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in family), "the movers leave", 20)
+        run.wait(60)
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in family), "the movers leave")
     return len(movers)
 
 

@@ -156,13 +156,13 @@ def test_a_frozen_source_after_the_hours_is_told_the_way_back(move: Move) -> Non
 
 
 def test_a_window_that_ends_in_mid_run_ends_it_in_good_order_and_the_next_goes_on(tmp_path: Path) -> None:
-    end = {"local": True, "limits": {"bandwidth": "200 kB/s"}}  # 20 seconds
+    end = {"local": True, "limits": {"bandwidth": "100 kB/s"}}  # 40 seconds
     move = Move(tmp_path, tmp_path / "source", tmp_path / "target", source_end=end)
     move.source.mkdir()
     for number in range(40):
         (move.source / f"file-{number:02}").write_bytes(os.urandom(100_000))
     cli = cli_with(move, window={"to": "2018-07-28"}, cutover={"days": "sun", "hours": "00:00-06:00"})
-    last_minute = dt.datetime(2018, 7, 28, 23, 59, 52, tzinfo=dt.UTC)
+    last_minute = dt.datetime(2018, 7, 28, 23, 59, 47, tzinfo=dt.UTC)  # time enough to begin, and not to end
 
     late = replace(cli, environment=set_to(last_minute))
     outcome = late("run", "--yes", "--json", expect=5)

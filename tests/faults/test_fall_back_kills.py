@@ -41,8 +41,8 @@ def run_and_kill(cli: Cli, is_the_moment: Callable[[Event], bool]) -> bool:
         movers = descendants(process.pid)
         os.kill(process.pid, signal.SIGKILL)
         process.stdout.read()
-        was_at_work = process.wait(20) == -signal.SIGKILL
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in movers), "the movers leave", 20)
+        was_at_work = process.wait(60) == -signal.SIGKILL
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in movers), "the movers leave")
     return was_at_work
 
 

@@ -51,8 +51,8 @@ def run_and_kill(cli: Cli, chance: random.Random) -> tuple[list[dict[str, Any]],
         movers = descendants(process.pid)
         os.kill(process.pid, signal.SIGKILL)
         said += process.stdout.read().splitlines()
-        was_at_work = process.wait(20) == -signal.SIGKILL
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in movers), "the movers leave", 20)
+        was_at_work = process.wait(60) == -signal.SIGKILL
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in movers), "the movers leave")
     return [json.loads(line) for line in said if line.endswith(("}", "}\n"))], was_at_work
 
 

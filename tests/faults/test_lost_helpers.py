@@ -83,5 +83,5 @@ def test_a_run_outlives_the_loss_of_what_carries_the_bytes(
     assert cli.phases() == {NAME: "seeded"}
     assert differences(source, target, owners=False) == []
     assert list(ground.rglob(".migrator-[0-9a-f]*-*")) == [], "temp files stayed behind"
-    wait_for(lambda: not any(command_of(pid) for pid in family), "every process on both sides leaves", 20)
-    wait_for(lambda: not sshd.sessions(), "every session at the server ends", 20)
+    wait_for(lambda: not any(command_of(pid) for pid in family), "every process on both sides leaves")
+    wait_for(lambda: not sshd.sessions(), "every session at the server ends")

@@ -66,8 +66,8 @@ def kill_after(cli: Cli, lines: int) -> int:
         movers = [pid for pid in descendants(process.pid) if "movers.worker" in command_of(pid)]
         os.kill(process.pid, signal.SIGKILL)
         process.stdout.read()
-        process.wait(20)
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in movers), "the movers leave", 20)
+        process.wait(60)
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in movers), "the movers leave")
     return len(movers)
 
 
@@ -93,7 +93,7 @@ def test_what_is_sent_again_stays_within_what_movers_hold_and_one_commit_group(
             assert movers, "the run was over before it could be killed"
             allowed += movers * GROUP_BYTES + GROUP_BYTES
         cli("run", "--until", "seeded", timeout_seconds=120)
-        wait_for(lambda: not server.sessions(), "every session writes its last line", 20)
+        wait_for(lambda: not server.sessions(), "every session writes its last line")
 
         assert cli.phases() == {NAME: "seeded"}
         assert differences(source, target, nanoseconds=False) == []

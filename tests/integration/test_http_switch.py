@@ -115,7 +115,7 @@ def test_a_server_that_drips_is_given_up(reply: Reply) -> None:
     with serving(lambda _: reply) as api:
         began = time.monotonic()
         assert effect_at(api, seconds=1.0).probe() is Answer.UNKNOWN
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 25
 
 
 def test_a_refusal_is_quoted_safely_and_briefly(journal: ApplicationJournal) -> None:

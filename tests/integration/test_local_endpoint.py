@@ -56,7 +56,7 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path
     done = HERE.run(["sh", "-c", script], 0.5)
     assert done.status is None
     assert done.stdout == b"begun\n"
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 50
     family = [int(pid) for pid in pids.read_text().split()]
     assert len(family) == 2
     wait_for(lambda: not any(map(is_alive, family)), "the command and its child are gone")
@@ -68,7 +68,7 @@ def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(tmp_path: Path) -
     done = HERE.run(["sh", "-c", f"echo started; sleep 1000 & echo $! > {pid_file}"], 60)
     try:
         assert (done.status, done.stdout) == (0, b"started\n")
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 50
     finally:
         os.kill(int(pid_file.read_text()), 9)
 
@@ -91,7 +91,7 @@ def test_a_command_does_not_outlive_us_with_all_its_children(tmp_path: Path) -> 
         f"from migrator.endpoints.local_commands import run_command\nrun_command(['sh', '-c', {script!r}], 1000)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program]) as migrator:
-        wait_for(lambda: pids.exists() and pids.read_text().count("\n") == 2, "the command is under way", 20)
+        wait_for(lambda: pids.exists() and pids.read_text().count("\n") == 2, "the command is under way")
         migrator.kill()
     family = [int(pid) for pid in pids.read_text().split()]
     wait_for(lambda: not any(map(is_alive, family)), "the command and its child are gone")

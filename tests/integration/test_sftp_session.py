@@ -206,7 +206,7 @@ def test_silence_and_a_byte_now_and_then_end_in_time(tmp_path: Path, trickles: b
         start = time.monotonic()
         with pytest.raises(EndpointUnavailable, match="did not answer"):
             calls.lstat(session, os.fsencode(tmp_path))
-        assert 0.25 < time.monotonic() - start < 5
+        assert 0.25 < time.monotonic() - start < 20
 
 
 class Breaking(Tampering):

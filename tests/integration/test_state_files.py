@@ -57,6 +57,40 @@ def settings(database: Database) -> dict[str, object]:
         return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
 
 
+def migrated(path: Path, lineage: Lineage) -> Database:
+    """A database that came to this version by all migrations, one after the other."""
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute(f"PRAGMA application_id = {lineage.application_id}")  # and no version yet
+    return Database.open(path, lineage)
+
+
+def schema(database: Database) -> dict[str, object]:
+    """Everything that matters of the tables and indexes; the order of the columns does not."""
+    with database.read() as connection:
+
+        def ask(pragma: str) -> list[tuple[object, ...]]:
+            return [tuple(row) for row in connection.exec_driver_sql(f"PRAGMA {pragma}")]
+
+        found: dict[str, object] = {}
+        for name, sql in connection.exec_driver_sql("SELECT name, coalesce(sql, '') FROM sqlite_schema").fetchall():
+            conditions = sorted(re.findall(r"CHECK \(.*?\)|WHERE .*|UNIQUE", sql.replace("<>", "!=")))
+            columns = sorted(column[1:] for column in ask(f"table_info('{name}')"))
+            keys = sorted(key[2:] for key in ask(f"foreign_key_list('{name}')"))
+            indexes = sorted(index[1:] for index in ask(f"index_list('{name}')"))
+            order = [column[2] for column in ask(f"index_info('{name}')")]
+            found[name] = (conditions, columns, keys, indexes, order)
+        # Its kind, how many columns it has, whether it has no rowid, whether it is strict.
+        return {**found, "": sorted(table[1:] for table in ask("table_list"))}
+
+
+def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
+    """All that stands in the tables from the beginning."""
+    with database.read() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table'").scalars().all()
+        tables = {name: connection.exec_driver_sql(f"SELECT * FROM {name}").fetchall() for name in names}
+    return {name: [tuple(row) for row in found] for name, found in tables.items() if found}
+
+
 class TestOpening:
     """Every connection has the settings that durability rests on."""
 
@@ -92,10 +126,17 @@ class TestOpening:
 
     @LINEAGES
     def test_the_migrations_make_the_tables_that_the_code_knows(self, tmp_path: Path, lineage: Lineage) -> None:
-        with Database.open(tmp_path / "x.db", lineage) as database, database.read() as connection:
+        with migrated(tmp_path / "x.db", lineage) as database, database.read() as connection:
             context = MigrationContext.configure(connection)
             assert compare_metadata(context, lineage.tables) == []
             assert context.get_current_revision() == f"{lineage.version:04d}"
+
+    @LINEAGES
+    def test_a_new_database_is_what_the_migrations_would_have_made(self, tmp_path: Path, lineage: Lineage) -> None:
+        with Database.open(tmp_path / "new.db", lineage) as new, migrated(tmp_path / "old.db", lineage) as old:
+            assert schema(new) == schema(old)
+            assert rows(new) == rows(old)
+            assert settings(new) == settings(old)
 
     @LINEAGES
     def test_the_version_counts_the_revisions(self, lineage: Lineage) -> None:

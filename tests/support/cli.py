@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -12,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.support.warm import WarmInterpreter
 
 COMMAND = (sys.executable, "-m", "migrator")
 Json = dict[str, Any]
@@ -118,15 +122,7 @@ def clean_environment() -> dict[str, str]:
 
 def run(arguments: list[str], environment: Mapping[str, str], expect: int, timeout_seconds: float = 90) -> Outcome:
     """Run `migrator ARGUMENTS`; fails unless it exits with `expect`, without a traceback, an error with its hint."""
-    finished = subprocess.run(
-        [*COMMAND, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=dict(environment),
-        timeout=timeout_seconds,
-        check=False,
-    )
+    finished = _finished(arguments, environment, timeout_seconds)
     outcome = Outcome(("migrator", *arguments), finished.returncode, finished.stdout, finished.stderr)
     assert outcome.code == expect, str(outcome)
     assert "Traceback" not in outcome.stderr + outcome.stdout, str(outcome)
@@ -137,3 +133,28 @@ def run(arguments: list[str], environment: Mapping[str, str], expect: int, timeo
         )
         assert is_told or {"error:", "hint:"} <= set(said), str(outcome)
     return outcome
+
+
+def _finished(
+    arguments: list[str], environment: Mapping[str, str], timeout_seconds: float
+) -> subprocess.CompletedProcess[str]:
+    interpreter = warm_interpreter()
+    if interpreter.can_run(environment):
+        return interpreter.run("migrator", arguments, environment, timeout_seconds)
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=dict(environment),
+        timeout=timeout_seconds,
+        check=False,
+    )
+
+
+@functools.cache
+def warm_interpreter() -> WarmInterpreter:
+    """The one of this test process, started when it is first asked for."""
+    interpreter = WarmInterpreter(clean_environment())
+    atexit.register(interpreter.close)
+    return interpreter

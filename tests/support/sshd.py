@@ -107,7 +107,7 @@ class Sshd:
         """End the listener and all connections; may be called twice."""
         sessions = self.sessions()
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         _kill(sessions)
 
 
@@ -162,8 +162,8 @@ def make_key(path: Path, key_type: str = "ed25519") -> ClientKey:
     return ClientKey(path, " ".join(Path(f"{path}.pub").read_text().split()[:2]))
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 10) -> None:
-    """Return as soon as `condition` holds; fail with `what` was awaited after `seconds`."""
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Return as soon as `condition` holds; fail with `what` was awaited after `seconds`, enough for a slow machine."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

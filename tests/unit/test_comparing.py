@@ -206,13 +206,13 @@ class Meeting(Side):
 
     def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
         for digest in super().digests(wanted, blocks=blocks):
-            self._barrier.wait(5)
+            self._barrier.wait(60)
             yield digest
 
 
 class Broken(Meeting):
     def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
-        self._barrier.wait(5)
+        self._barrier.wait(60)
         yield Digest(FILE, 1)
         raise EndpointUnavailable("the line is cut")
 
@@ -221,7 +221,7 @@ class Endless(Meeting):
     """A file without end."""
 
     def digests(self, wanted: Iterable[Entry], *, blocks: bool = False) -> Iterator[Digest]:
-        self._barrier.wait(5)
+        self._barrier.wait(60)
         while True:
             yield Digest(FILE, 1)
 

@@ -69,7 +69,7 @@ def test_a_new_rate_counts_at_once_for_whoever_waits(new_rate: int | None) -> No
     threading.Timer(0.1, pacer.set_rate, (new_rate,)).start()
     for _ in range(20):
         pacer.take(10)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 50, "at the old rate it takes three minutes"
 
 
 def test_what_was_taken_at_a_high_rate_is_not_paid_off_at_a_low_one() -> None:
@@ -79,7 +79,7 @@ def test_what_was_taken_at_a_high_rate_is_not_paid_off_at_a_low_one() -> None:
     began = time.monotonic()
     pacer.take(1)
     pacer.take(1)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 50
 
 
 def test_a_purse_pays_in_bulk_and_what_is_given_back_is_spent_first() -> None:
