@@ -1,6 +1,6 @@
 """Moments with a name, at which tests have things fail: `MIGRATOR_FAIL_POINTS=rename:kill:3`.
 
-Nothing happens at them, and nothing is asked, while that variable is not set (docs/reliability.md says how to use it).
+Nothing happens at them while that variable is not set (docs/decisions/0018-fail-points-are-in-every-build.md).
 """
 
 from __future__ import annotations

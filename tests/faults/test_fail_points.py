@@ -42,7 +42,7 @@ FAR = [
     ("sftp", "target", "after-sync:kill:3", 0),
     ("sftp", "target", "before-sync:delay=0.1", 0),
     ("sftp", "source", "scan:eio", 10),
-    ("sftp", "source", "scan:eio:5", 3),
+    ("sftp", "source", "scan:eio:6", 3),
 ]
 
 
