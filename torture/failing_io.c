@@ -81,5 +81,7 @@ WRAP(int, fdatasync, (int fd), fd)
 WRAP(int, syncfs, (int fd), fd)
 WRAP(int, ftruncate64, (int fd, off64_t size), fd, size)
 WRAP(int, fallocate64, (int fd, int mode, off64_t from, off64_t size), fd, mode, from, size)
+WRAP(ssize_t, copy_file_range, (int in, off64_t *from, int fd, off64_t *to, size_t size, unsigned flags), in, from, fd,
+     to, size, flags)
 WRAP(ssize_t, write, (int fd, const void *data, size_t size), fd, data, size)
 WRAP(ssize_t, pwrite64, (int fd, const void *data, size_t size, off64_t from), fd, data, size, from)

@@ -32,10 +32,11 @@ class Fault(NamedTuple):
     number: int
 
 
+_WRITES = "write,pwrite64,fallocate64,ftruncate64,copy_file_range"
 FAULTS = (
     Fault("fsync,fdatasync,syncfs", errno.EIO),
-    Fault("write,pwrite64,fallocate64", errno.ENOSPC),
-    Fault("write,pwrite64,fallocate64", errno.EDQUOT),
+    Fault(_WRITES, errno.ENOSPC),
+    Fault(_WRITES, errno.EDQUOT),
 )
 
 

@@ -56,7 +56,7 @@ def torture(side: Side, options: Options, cuts: int = _CUTS) -> Outcome:
     found: list[str] = []
     told = in_time = 0
     with disk(options.folder) as small:
-        move, cli = _move(side, options.folder, small)
+        move, cli = prepared(side, options.folder, small)
         for number in range(options.count(cuts)):
             moment = Moment(chance.randint(0, 2 * _FILES), chance.choice(list(Cut)))
             _begin_anew(move, cli)
@@ -69,7 +69,8 @@ def torture(side: Side, options: Options, cuts: int = _CUTS) -> Outcome:
     return Outcome(tried, tuple(found), f"{told:,} facts told before {in_time} cuts in mid-run")
 
 
-def _move(side: Side, folder: Path, small: Disk) -> tuple[Move, Cli]:
+def prepared(side: Side, folder: Path, small: Disk) -> tuple[Move, Cli]:
+    """A move with that side of it on the disk, and its command line."""
     target = (small.mount if side == "target" else folder) / "target"
     move = Move(folder, folder / "source", target)
     build_many(bytes(move.source), _FILES)

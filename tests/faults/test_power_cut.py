@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from torture.disks import Cut, disk
-from torture.power_cut import Side, torture
+from torture.power_cut import Moment, Side, cut_during_a_run, missing, prepared, torture
 from torture.rows import Options
 
 CUTS = 2
@@ -25,6 +27,24 @@ def test_nothing_that_was_told_is_missing(side: Side, tmp_path: Path) -> None:
     outcome = torture(side, Options(tmp_path), CUTS)
     assert outcome.violations == ()
     assert outcome.tried == CUTS
+
+
+SYNCS_NOTHING = """
+int fsync(int fd) { return 0; }
+int fdatasync(int fd) { return 0; }
+int syncfs(int fd) { return 0; }
+"""
+
+
+def test_a_run_that_syncs_nothing_is_found_out(tmp_path: Path) -> None:
+    library = tmp_path / "nothing.so"
+    compiler = ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(compiler, input=SYNCS_NOTHING, text=True, check=True)
+    with disk(tmp_path) as small:
+        move, cli = prepared("target", tmp_path, small)
+        liar = replace(cli, environment={"LD_PRELOAD": str(library)})
+        run = cut_during_a_run(liar, small, Moment(200, Cut.LOG_IS_LOST))
+        assert len(missing(cli, move, run.said)) > 100
 
 
 @pytest.mark.parametrize("how", list(Cut))
