@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from migrator.console.jsonl import moment_text
+from migrator.console.jsonl import moment_text, path_form
 from migrator.domain.entries import Class
 from migrator.domain.phases import Phase
 from migrator.domain.reports import (
@@ -18,6 +18,7 @@ from migrator.domain.reports import (
     LiveLimit,
     PlannedApplication,
     PlanReport,
+    PutOff,
     RehearsalReport,
     Tally,
     WaveReport,
@@ -44,6 +45,7 @@ def application_form(report: ApplicationReport, next_command: str | None) -> dic
         "checks": [_check_form(outcome) for outcome in report.checks],
         "cutover_limit": _limit_of_cutover_form(report.cutover_limit),
         "rehearsal": None if report.rehearsal is None else _rehearsal_form(report.rehearsal),
+        "put_off": [_put_off_form(each) for each in report.put_off],
         "next": None if report.phase.is_at_least(Phase.ACCEPTED) else next_command,
     }
 
@@ -67,6 +69,10 @@ def _rehearsal_form(rehearsal: RehearsalReport) -> dict[str, Any]:
         "reason": rehearsal.expired,
         "seconds": {each.step: each.seconds for each in rehearsal.steps},
     }
+
+
+def _put_off_form(item: PutOff) -> dict[str, Any]:
+    return {"dataset": item.dataset, **path_form(item.path), "tries": item.tries, "reason": item.reason}
 
 
 def _times_form(times: WaveTimes) -> dict[str, Any]:
@@ -178,6 +184,7 @@ def finding_form(finding: Finding) -> dict[str, Any]:
         "application": finding.application,
         "sentence": finding.sentence,
         "hint": finding.hint,
+        "waived": finding.waived,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -13,9 +13,9 @@ from migrator.console.messages import many, show, show_error, show_next
 from migrator.console.rows import Column, Row, show_rows
 from migrator.console.wording import count_text, countdown_text, printable, size_text
 from migrator.domain.durations import duration_text
-from migrator.domain.entries import Class
+from migrator.domain.entries import Class, display
 from migrator.domain.phases import Phase
-from migrator.domain.reports import ApplicationReport, Attempt, CutoverLimit, RehearsalReport, Tally, WaveReport
+from migrator.domain.reports import ApplicationReport, Attempt, CutoverLimit, PutOff, RehearsalReport, Tally, WaveReport
 
 _COLUMNS = (
     Column("APPLICATION"),
@@ -27,6 +27,7 @@ _COLUMNS = (
 # In this order and only when there are any; verified items have a column of their own.
 _OTHERS = (Class.FAILED, Class.PENDING, Class.ACKNOWLEDGED, Class.VANISHED, Class.WAIVED, Class.EXCLUDED)
 _BUG = 1
+_NAMED_PUT_OFF = 10
 _ALARM = "bold white on red"
 
 
@@ -91,6 +92,7 @@ def _details(application: ApplicationReport) -> Iterator[Text]:
     yield from _clocks(application)
     if otherwise := _otherwise(application.tally):
         yield otherwise
+    yield from _put_off(application.put_off)
     for difference in application.differences:
         yield Text(printable(difference), style="red")
     attempt = application.last_attempt
@@ -102,6 +104,15 @@ def _details(application: ApplicationReport) -> Iterator[Text]:
     if application.waits_for is not None:
         waits_for = printable(application.waits_for)
         yield Text(f"waits for {waits_for}" if waits_for.startswith("approval ") else waits_for, style="yellow")
+
+
+def _put_off(items: Sequence[PutOff]) -> Iterator[Text]:
+    """What keeps changing while it is read, and how often it was tried."""
+    for item in items[:_NAMED_PUT_OFF]:
+        tries = many(item.tries, "time", "times")
+        yield Text(printable(f"put off {tries}: {item.dataset}: {display(item.path)}: {item.reason}"), style="yellow")
+    if len(items) > _NAMED_PUT_OFF:
+        yield Text("more were put off: see `put_off` in `migrator export PLAN`", style="yellow")
 
 
 def _people_wait(application: ApplicationReport) -> bool:

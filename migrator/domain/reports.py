@@ -116,6 +116,16 @@ class CheckOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """An item that was left to a later try, as a file is that changed while it was read."""
+
+    dataset: str
+    path: bytes
+    tries: int  # since it was last copied
+    reason: str  # of the latest try
+
+
+@dataclass(frozen=True, slots=True)
 class ApplicationReport:
     """Where one application stands, and what comes next."""
 
@@ -135,6 +145,7 @@ class ApplicationReport:
     checks: tuple[CheckOutcome, ...] = ()  # the latest of each moment
     cutover_limit: CutoverLimit | None = None  # None where no hours end the cutover
     rehearsal: RehearsalReport | None = None  # the latest
+    put_off: tuple[PutOff, ...] = ()  # of what is pending, the most often first; the first hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +176,19 @@ class WaveReport:
     times: tuple[WaveTimes, ...] = ()  # of waves whose time the plan limits
 
 
+Severity = Literal["error", "warning", "note"]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a preflight rule has to say."""
 
     rule: str  # "target-space"
-    severity: Literal["error", "warning", "note"]
+    severity: Severity
     sentence: str
     hint: str | None = None
     application: str | None = None
+    waived: str | None = None  # why the plan accepts it; a warning that is waived holds nobody up
 
 
 @dataclass(frozen=True, slots=True)

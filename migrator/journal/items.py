@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from migrator.domain.entries import Class, Entry, Item, Kind
-from migrator.domain.reports import Tally
+from migrator.domain.reports import PutOff, Tally
 from migrator.journal import tables
 from migrator.journal.database import Database
 from migrator.journal.sealing import is_sealed
@@ -110,6 +110,19 @@ def tally(connection: Connection, dataset: int | None = None) -> Tally:
     )
 
 
+def put_off(connection: Connection, limit: int) -> list[PutOff]:
+    """What is pending and was left to a later try, the most often first; every item is looked at."""
+    query = (
+        select(tables.dataset.c.name, _item.path, _item.tries, _item.reason)
+        .join(tables.dataset, tables.dataset.c.id == _item.dataset)
+        .where(tables.dataset.c.is_back == 0, _item.is_gone == 0)
+        .where(_item.state == Class.PENDING.value, _item.tries > 0)
+        .order_by(_item.tries.desc(), tables.dataset.c.name, _item.path)
+        .limit(limit)
+    )
+    return [PutOff(name, bytes(path), tries, reason) for name, path, tries, reason in connection.execute(query)]
+
+
 def items(connection: Connection) -> Iterator[Item]:
     """Every item of every dataset that is not gone, streamed: datasets by name, items by path."""
     names = connection.execute(
@@ -120,7 +133,7 @@ def items(connection: Connection) -> Iterator[Item]:
     query = select(
         _item.path, _item.kind, _item.size, _item.mtime_ns, _item.state,
         func.coalesce(_item.verified_seq, _item.copied_seq), _item.sha256, _item.verified_by, _item.reason,
-        _item.link,
+        _item.link, _item.tries,
     ).where(_item.is_gone == 0).order_by(_item.path)  # fmt: skip
     for dataset, name in names:
         rows = connection.execution_options(yield_per=BLOCK).execute(query.where(_item.dataset == dataset))

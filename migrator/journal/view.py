@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from migrator.domain.entries import Item
 from migrator.domain.phases import Phase
-from migrator.domain.reports import Attempt, Tally
+from migrator.domain.reports import Attempt, PutOff, Tally
 from migrator.journal import chain, history, items, tables
 from migrator.journal.database import Database
 from migrator.journal.folder import StateFolder
@@ -77,6 +77,11 @@ class ApplicationView:
         """How many items of all datasets stand where."""
         with self._database.read() as connection:
             return items.tally(connection)
+
+    def put_off(self, limit: int = 100) -> list[PutOff]:
+        """Pending items that were left to a later try, and how often; the most often first."""
+        with self._database.read() as connection:
+            return items.put_off(connection, limit)
 
     def items(self) -> Iterator[Item]:
         """Every item that is not gone, from one look at the whole: datasets by name, items by path."""

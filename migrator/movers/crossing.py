@@ -70,7 +70,7 @@ class Crossing:
         self.on_event(ItemChanged(self.application, name, entry.path, entry.kind, entry.size, state, seq, sha256))
 
     def tell_problem(self, path: bytes, state: Class, seq: int, reason: str) -> None:
-        """An item failed or vanished, and the commit that says so is durable."""
+        """An item failed, vanished or was put off, and the commit that says so is durable."""
         name = self.dataset.name
         self.on_event(ItemChanged(self.application, name, path, Kind.FILE, 0, state, seq, None, reason))
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 
+from migrator.domain.entries import Class
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, RecordedRehearsal, Tally, WaveReport, WaveTimes
@@ -36,6 +37,7 @@ def report_on(
     gate = closed_gate(plan, application, view, journal) if soak is None else None
     attempts = view.attempts(1) if view is not None else []
     rehearsal = journal.last_rehearsal(application.name) if journal is not None else None
+    tally = view.tally() if view is not None else Tally()
     return ApplicationReport(
         name=application.name,
         wave=wave.name,
@@ -45,10 +47,11 @@ def report_on(
         gate=gate,
         frozen_for_seconds=None if view is None else _frozen_for_seconds(view, phase),
         last_attempt=attempts[0] if attempts else None,
-        tally=view.tally() if view is not None else Tally(),
+        tally=tally,
         checks=recorded_checks(view) if view is not None else (),
         cutover_limit=limit_at(plan, application, phase, known_of(plan, view, rehearsal), now),
         rehearsal=report_of(rehearsal, plan.digest, versions()),
+        put_off=tuple(view.put_off()) if view is not None and tally.of(Class.PENDING) else (),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from migrator.domain.entries import Entry, Kind
-from migrator.endpoints.contract import Landed, Problem, SourceTree
+from migrator.endpoints.contract import Landed, Piece, Problem, SourceTree
 from migrator.movers.hands import Hands
 from migrator.movers.way import Way
+from migrator.transfer.freshness import unsettled_seconds
 from migrator.transfer.landing import Group, Landing
 
 _PROGRESS_SECONDS = 0.25
@@ -92,7 +93,9 @@ def _carry(hands: Hands, source: SourceTree, landing: Landing, entries: Sequence
                 hands.report(landing.commit())
             _carry_link(landing, entry)
     moved, told_at = 0, time.monotonic()
-    for piece in source.read(_until_stopped(hands, entries)):
+    asked_at: dict[bytes, float] = {}
+    for answer in source.read(_until_stopped(hands, entries, asked_at)):
+        piece = _doubted(answer, asked_at)
         if landing.is_full(piece.entry.size):
             hands.report(landing.commit())
         landing.piece(piece)
@@ -116,12 +119,21 @@ def _carry_link(landing: Landing, entry: Entry) -> None:
         landing.link(entry)
 
 
-def _until_stopped(hands: Hands, entries: Sequence[Entry]) -> Iterator[Entry]:
+def _until_stopped(hands: Hands, entries: Sequence[Entry], asked_at: dict[bytes, float]) -> Iterator[Entry]:
+    """The files, each with the time at which it was asked for noted in `asked_at`."""
     for entry in entries:
         if hands.should_stop:
             return
         if entry.kind is Kind.FILE:
+            asked_at[entry.path] = time.time()
             yield entry
+
+
+def _doubted(piece: Piece, asked_at: Mapping[bytes, float]) -> Piece:
+    """The piece; the last one of a file that may have changed under the reader without a trace is a problem."""
+    if piece.found is None or not unsettled_seconds(piece.found, asked_at[piece.entry.path]):
+        return piece
+    return Piece(piece.entry, b"", problem=Problem.CHANGED, reason="written to in the second in which it was read")
 
 
 def name_again(hands: Hands, job: Naming) -> None:

@@ -106,7 +106,7 @@ class Course:
 
     def _hot(self, rows: Sequence[tuple[bytes, str]]) -> None:
         if rows:
-            self.manifest.postponed(rows)
+            self._tell_problems(rows, Class.PENDING, self.manifest.postponed(rows))
             self.tallies.hot.update(rows)
 
     def _vanished(self, rows: Sequence[tuple[bytes, str]]) -> None:

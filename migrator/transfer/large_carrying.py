@@ -22,6 +22,7 @@ from migrator.movers.hands import Hands
 from migrator.movers.way import Way
 from migrator.transfer.carrying import Moved
 from migrator.transfer.chunks import ChunkHasher, chunk_extent, digest_of_blocks, with_data, within
+from migrator.transfer.freshness import unsettled_seconds
 from migrator.transfer.landing import Carried, Group, Stayed
 
 _PROGRESS_SECONDS = 0.25
@@ -71,6 +72,8 @@ def carry_large(hands: Hands, job: LargeJob) -> None:
             hands.report(_stayed(job.entry, Checked(None, Problem.CHANGED, "it changed before it was read")))
             _discard(tree, job, job.temp_name)
             return
+        # What is read from now on is told by its time, should it change.
+        time.sleep(unsettled_seconds(source.found, time.time()))
         try:
             target = tree.large(job.entry, job.temp_name, job.way.keep, makes=job.begins)
             with closing(target):

@@ -40,12 +40,14 @@ MOST_EXTENTS = 100000
 FINGERPRINT_BYTES = 16
 MOST_FINGERPRINTED = 20000  # entries of one folder, since all of them are held until its fingerprint is known
 STILL_NS = 2 * 10**9  # what was changed later may change again within one tick of the file system's clock
+TICK_NS = 20 * 10**6  # two ticks of the slowest kernel, which gives times no finer than that
+COARSE_TICK_NS = 10**9  # of a file system that keeps whole seconds
 LOOKS_PER_ENTRY = 20  # so many names that are only looked at take the time of one that is told
 
 OK, FAILED, DISK_FAULT = 0, 1, 2
 (CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT, SCAN_KNOWN) = range(1, 9)
 (WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK, HARD_LINK) = range(20, 32)
-(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT) = range(40, 47)
+(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT, MAY_WRITE) = range(40, 48)
 (PART_OPEN, PART_EXTENTS, PART_READ, PART_HASH, PART_CHECK) = range(50, 55)
 (LARGE, LARGE_WRITE, LARGE_COPY, LARGE_HASH, LARGE_HASH_OLD, LARGE_SYNC, LARGE_FINISH, LARGE_DISCARD) = range(60, 68)
 (DIGEST, DIGEST_PUT, DIGEST_NEXT) = range(70, 73)
@@ -657,7 +659,7 @@ class Reading:
             yield not_opened(error), b""
             return
         try:
-            before = os.fstat(fd)
+            before = first_look(fd)
             if not stat.S_ISREG(before.st_mode):
                 yield ended(CHANGED, b"it is no longer a file"), b""
                 return
@@ -729,7 +731,7 @@ class Part:
         try:
             self._folder_fd = self._folders.open(folder_path)[0]
             self._fd = open_to_read(self._name, self._folder_fd, os.geteuid() in (0, uid))
-            self._before = os.fstat(self._fd)
+            self._before = first_look(self._fd)
             if not stat.S_ISREG(self._before.st_mode):
                 raise OSError(errno.ESTALE, "it is no longer a file")
             if drops_cache:
@@ -777,6 +779,19 @@ def open_to_read(name, folder_fd, is_ours):
             if error.errno != errno.EPERM:
                 raise
     return os.open(name, READ_FLAGS, dir_fd=folder_fd)
+
+
+def first_look(fd):
+    """The facts of a file about to be read, returned when whatever is written from then on gives it other times.
+
+    A second write within one tick of the clock leaves no trace: what was read before it would pass for the file.
+    """
+    found = os.fstat(fd)
+    tick = TICK_NS if found.st_ctime_ns % COARSE_TICK_NS else COARSE_TICK_NS
+    age = time.time() * 1e9 - found.st_ctime_ns
+    if stat.S_ISREG(found.st_mode) and 0 <= age < tick:
+        time.sleep((tick - age) / 1e9)
+    return found
 
 
 def extents_of(fd, found):
@@ -919,7 +934,7 @@ class Digesting(Reading):
         except OSError as error:
             return not_opened(error)
         try:
-            before = os.fstat(fd)
+            before = first_look(fd)
             if not stat.S_ISREG(before.st_mode):
                 raise OSError(errno.ESTALE, "it is no longer a file")
             if self._drops_cache:
@@ -1759,6 +1774,7 @@ class Agent:
             POINT_LINK: lambda handle, body: point_link(body.text(), body.text(), body.text()),
             REMOVE_LINK: lambda handle, body: remove_link(body.text()),
             ATTRIBUTES_KEPT: lambda handle, body: attributes_kept(body.text()),
+            MAY_WRITE: lambda handle, body: may_write(body.text()),
         }
 
     def answer(self, verb: int, handle: int, data: bytes):
@@ -1868,9 +1884,16 @@ def make_root(root):
 
 
 def space(root):
-    """Free bytes and inodes; a flag says whether inodes are counted."""
-    found = os.statvfs(root if os.path.lexists(root) else os.path.dirname(root))
-    return struct.pack(">QBQ", found.f_bavail * found.f_frsize, bool(found.f_files), found.f_favail)
+    """Free bytes and inodes, with a flag that says whether these are counted; the number of the file system."""
+    place = root if os.path.lexists(root) else os.path.dirname(root)
+    found = os.statvfs(place)
+    free = found.f_bavail * found.f_frsize
+    return struct.pack(">QBQQ", free, bool(found.f_files), found.f_favail, os.stat(place).st_dev)
+
+
+def may_write(root):
+    """Whether names could be made and removed in the folder; asked, not tried."""
+    return b"\1" if os.access(root, os.W_OK | os.X_OK, effective_ids=True) else b"\0"
 
 
 class Server:
