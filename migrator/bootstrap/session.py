@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from migrator import failpoints
 from migrator.bootstrap.live_limits import holding_rates
 from migrator.bootstrap.signals import stopping
 from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
@@ -77,6 +78,7 @@ class Session:
 
     def sum_up(self, command: str, reports: Sequence[ApplicationReport]) -> WaveReport:
         """All applications together; what the run's record says of how it ended."""
+        failpoints.at("outcome")
         report = sum_up(self.plan, command, reports)
         self.exit_code = report.exit_code
         return report
@@ -185,6 +187,9 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
             with holding_rates(plan, folder, budgets, on_event):
                 for finding in accepted(plan, demand.findings()):
                     on_event(note_of(finding))
+                if (fails := failpoints.what_fails()) is not None:
+                    sentence = f"{failpoints.VARIABLE} is set: this run fails on purpose ({fails})"
+                    on_event(Note(sentence, None, "warning"))
                 yield session
         except BaseException as error:
             session.exit_code = exit_code_of(error)
