@@ -122,8 +122,7 @@ def hostile_run(site: Site, behaviour: Behaviour | AgentBehaviour) -> tuple[Ende
         left.unlink()
     (site.keep / "behaviour").write_text(behaviour.name)
     lane: Lane = "sftp" if isinstance(behaviour, Behaviour) else "agent"
-    role = behaviour.role if isinstance(behaviour, Behaviour) else "source"
-    move = site.move(remote(site.server.endpoint("openssh"), lane), role)
+    move = site.move(remote(site.server.endpoint("openssh"), lane), behaviour.role)
     cli = move.cli()
     around = [move.source.parent, move.target.parent]
     before = [_outside(place, move.target) for place in around]
@@ -134,7 +133,7 @@ def hostile_run(site: Site, behaviour: Behaviour | AgentBehaviour) -> tuple[Ende
     faults = list(_faults(ended, behaviour.codes))
     if [_outside(place, move.target) for place in around] != before:
         faults.append("something outside the target root was touched")
-    faults += _forbidden_writes(site.keep / "writes", role, move.target)
+    faults += _forbidden_writes(site.keep / "writes", behaviour.role, move.target)
     return ended, [f"{behaviour.name}: {fault}" for fault in faults]
 
 
