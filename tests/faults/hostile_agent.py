@@ -117,7 +117,7 @@ def spoilt(status: int, body: bytes) -> bytes:
     return frame(body[:-1] + bytes([body[-1] ^ 1]) if body else body, status)
 
 
-add("content with a bit that is turned", 3, 8, verb=READ_NEXT, lie=spoilt)
+add("content with a bit that is turned", 3, 4, 8, verb=READ_NEXT, lie=spoilt)
 add("a bit of a digest that is turned", 3, 8, verb=DIGEST_NEXT, lie=spoilt)
 add("a greeting of another protocol", 8, verb=GREETING, lie=lambda _, body: MAGIC + text(b"\0\0\0\x09" + body[4:]))
 add("a greeting that is cut short", 8, verb=GREETING, lie=lambda _, _body: MAGIC + text(b"\0\0"))
