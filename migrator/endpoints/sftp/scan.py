@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from migrator import failpoints
 from migrator.domain.entries import Entry, Kind, Unreadable, display
 from migrator.endpoints.sftp import wire
 from migrator.endpoints.sftp.session import SftpSession
@@ -74,6 +75,8 @@ class TreeScan:
         try:
             while True:
                 self._advance()
+                if self._error is not None:
+                    raise self._error
                 is_finished = not (self._open or self._lookups or self._to_open or self._refused)
                 if is_finished or len(self._due) >= BLOCK_ENTRIES:
                     due, self._due = self._due, []
@@ -83,8 +86,6 @@ class TreeScan:
                         return
                 else:
                     self._session.pump()
-                if self._error is not None:
-                    raise self._error
         finally:
             self._abandon()
 
@@ -102,6 +103,11 @@ class TreeScan:
             self._ask_for(_Folder(self._to_open.pop()))
 
     def _ask_for(self, folder: _Folder) -> None:
+        try:
+            failpoints.reached("scan")
+        except OSError as error:
+            self._unreadable(folder.path, str(error.strerror))
+            return
         self._open.add(folder)
         self._session.handles.open += 1
         self._session.send(wire.OPENDIR, wire.string(self._absolute(folder.path)), partial(self._opened, folder))
