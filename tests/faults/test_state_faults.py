@@ -57,10 +57,9 @@ def on(place: Path, move: Move) -> Cli:
 def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(small: Small, move: Move) -> None:
     cli = on(small.folder, move)
     cli("run", "--until", "checked")
-    with (small.folder / "ballast").open("wb") as ballast, contextlib.suppress(OSError):
-        while True:
-            ballast.write(bytes(4096))
-            ballast.flush()
+    with (small.folder / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while ballast.write(bytes(4096)):
+            pass
     full = cli("run", "--yes", expect=9)
     assert "full" in full.stderr or "No space left" in full.stderr
     assert move.is_untouched
