@@ -39,7 +39,8 @@ def _violations(ground: Ground, codes: list[int]) -> Iterator[str]:
 
 def _flip_a_bit(path: Path, chance: random.Random) -> int:
     content = bytearray(path.read_bytes())
-    place = chance.randrange(len(content) * 8)
+    used = [number for number, byte in enumerate(content) if byte]  # most of a small database is room that is free
+    place = chance.choice(used) * 8 + chance.randrange(8)
     content[place // 8] ^= 1 << place % 8
     path.write_bytes(content)
     return place
