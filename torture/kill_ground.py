@@ -26,6 +26,7 @@ from torture.kill_scenarios import Scenario
 Victim = Literal["tree", "process", "agent"]
 
 _RUN_SECONDS = 120
+_FOREIGN = b"of somebody else"  # at the target, and never ours to touch
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Ground:
         ground.versions.note(move.source)
         if scenario.before is not None:
             cli(*scenario.before, timeout_seconds=_RUN_SECONDS)
+            _plant(move.target)
         if scenario.change is not None:
             scenario.change(move.source)
             ground.versions.note(move.source)
@@ -106,7 +108,8 @@ class Ground:
         self.counts, self.reference = traced.counts, evidence.ending()
 
     def _unequal(self) -> list[str]:
-        return differences(self.move.source, self.move.target, everything=True)
+        lines = differences(self.move.source, self.move.target, everything=True)
+        return [line for line in lines if line != f"extra: {_FOREIGN!r}"]
 
     def _evidence(self, before: Before, said: str) -> Evidence:
         # Each hook's acts are a story of their own.
@@ -167,6 +170,13 @@ class Ground:
         """What runs change."""
         place = self.place
         return [path for path in (place.target, *place.may_change) if os.path.lexists(path)]
+
+
+def _plant(target: Path) -> None:
+    """Put a file there that nobody told us of, which leaves no trace on the folder."""
+    before = target.stat()
+    (target / os.fsdecode(_FOREIGN)).touch()
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _copy(paths: Sequence[Path], to: Path) -> None:

@@ -15,6 +15,7 @@ from migrator.domain.events import Event, Note, OnEvent
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
+from migrator.domain.rules import RULES, Rule
 from migrator.domain.turning import turned_round
 from migrator.errors import UsageError
 from migrator.failpoints.points import POINTS
@@ -54,6 +55,11 @@ def load(path: Path) -> Plan:
 def schema() -> dict[str, object]:
     """The JSON Schema of plans."""
     return planfile.schema()
+
+
+def rules() -> tuple[Rule, ...]:
+    """The preflight rules, in order."""
+    return RULES
 
 
 def doctor(state: Path) -> list[Finding]:

@@ -47,7 +47,7 @@ LOOKS_PER_ENTRY = 20  # so many names that are only looked at take the time of o
 OK, FAILED, DISK_FAULT = 0, 1, 2
 (CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT, SCAN_KNOWN) = range(1, 9)
 (WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK, HARD_LINK) = range(20, 32)
-(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT) = range(40, 47)
+(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT, MAY_WRITE) = range(40, 48)
 (PART_OPEN, PART_EXTENTS, PART_READ, PART_HASH, PART_CHECK) = range(50, 55)
 (LARGE, LARGE_WRITE, LARGE_COPY, LARGE_HASH, LARGE_HASH_OLD, LARGE_SYNC, LARGE_FINISH, LARGE_DISCARD) = range(60, 68)
 (DIGEST, DIGEST_PUT, DIGEST_NEXT) = range(70, 73)
@@ -1809,6 +1809,7 @@ class Agent:
             POINT_LINK: lambda handle, body: point_link(body.text(), body.text(), body.text()),
             REMOVE_LINK: lambda handle, body: remove_link(body.text()),
             ATTRIBUTES_KEPT: lambda handle, body: attributes_kept(body.text()),
+            MAY_WRITE: lambda handle, body: may_write(body.text()),
         }
 
     def answer(self, verb: int, handle: int, data: bytes):
@@ -1918,9 +1919,16 @@ def make_root(root):
 
 
 def space(root):
-    """Free bytes and inodes; a flag says whether inodes are counted."""
-    found = os.statvfs(root if os.path.lexists(root) else os.path.dirname(root))
-    return struct.pack(">QBQ", found.f_bavail * found.f_frsize, bool(found.f_files), found.f_favail)
+    """Free bytes and inodes, with a flag that says whether these are counted; the number of the file system."""
+    place = root if os.path.lexists(root) else os.path.dirname(root)
+    found = os.statvfs(place)
+    free = found.f_bavail * found.f_frsize
+    return struct.pack(">QBQQ", free, bool(found.f_files), found.f_favail, os.stat(place).st_dev)
+
+
+def may_write(root):
+    """Whether names could be made and removed in the folder; asked, not tried."""
+    return b"\1" if os.access(root, os.W_OK | os.X_OK, effective_ids=True) else b"\0"
 
 
 class Server:

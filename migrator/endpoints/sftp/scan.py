@@ -12,7 +12,7 @@ from migrator.endpoints.sftp.session import SftpSession
 from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
 
 BLOCK_ENTRIES = 1000
-MOST_NAMES_IN_A_FOLDER = 10_000_000
+MOST_NAMES_IN_A_FOLDER = 2_000_000  # what is remembered of that many takes some 150 MB
 
 _AHEAD = 4  # READDIR requests in flight a folder: large folders come in packets of a hundred names
 _BUSY = 256  # requests in flight from which on no more is begun
@@ -45,7 +45,7 @@ class _Folder:
         self.has_failed = False
         self.lists_itself = False  # whether `.` is among the names
         self.barren = 0
-        self.names: set[bytes] = set()
+        self.names: set[int] = set()  # hashes: names themselves may be as long as a packet
         self.open_when_refused = 0  # other handles that were open when the server refused this one; 0: it never did
 
 
@@ -199,9 +199,9 @@ class TreeScan:
                 continue
             if not name or b"/" in name or b"\0" in name:
                 raise self._hostile(folder, f"a name that no file can have: `{display(name)}`")
-            if name in names:
+            if (remembered := hash(name)) in names:
                 raise self._hostile(folder, f"the name `{display(name)}` twice")
-            names.add(name)
+            names.add(remembered)
             path = prefix + name
             entry = attributes.entry(path)
             if entry is None:
