@@ -9,6 +9,7 @@ from migrator.bootstrap.commands import (
     dry_run,
     export,
     fall_back,
+    graph,
     load,
     preview,
     roll_back,
@@ -21,6 +22,7 @@ from migrator.bootstrap.decommissioning import ClosePapers, decommission
 from migrator.bootstrap.drafting import Answers, Wanted, draft_from_answers, draft_from_inventory
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
+from migrator.bootstrap.reviewing import review, review_of_failure
 from migrator.bootstrap.runbook import runbook
 from migrator.bootstrap.selection import Selection
 
@@ -41,11 +43,14 @@ __all__ = [
     "dry_run",
     "export",
     "fall_back",
+    "graph",
     "limit",
     "load",
     "preview",
     "rehearse",
     "request",
+    "review",
+    "review_of_failure",
     "roll_back",
     "run",
     "runbook",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from migrator import planfile
 from migrator.bootstrap.preview import Looking, accept_changes, look_ahead
@@ -24,6 +25,7 @@ from migrator.journal.limits import is_run_under_way, live_limits
 from migrator.orchestration.journey import Halt, Journey
 from migrator.orchestration.reporting import sum_up
 from migrator.planning.doctor import examine
+from migrator.planning.graph import dot, mermaid
 
 _INCOMPLETE = 3
 
@@ -151,6 +153,12 @@ def preview(plan: Plan, selection: Selection, options: PreviewOptions, state: Pa
             raise UsageError("`--accept-changes` writes to the state", hint="leave `--offline` out")
         accept_changes(plan, state, on_event)
     return look_ahead(Looking(plan, state, options.offline, on_event), chosen)
+
+
+def graph(plan: Plan, selection: Selection, language: Literal["mermaid", "dot"]) -> str:
+    """The waves, their applications and what they need, as a drawing in that language."""
+    draw = mermaid if language == "mermaid" else dot
+    return draw(plan, every_wave(plan, selection))
 
 
 def dry_run(plan: Plan, selection: Selection, options: RunOptions, state: Path) -> PlanReport:

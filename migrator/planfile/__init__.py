@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from migrator.domain.plan import Plan
 from migrator.planfile.changes import differences
 
-__all__ = ["differences", "draft_from_inventory", "draft_of_one", "load", "rate", "schema"]
+__all__ = ["application_places", "differences", "draft_from_inventory", "draft_of_one", "load", "rate", "schema"]
 
 
 def load(path: Path) -> Plan:
@@ -15,6 +16,13 @@ def load(path: Path) -> Plan:
     from migrator.planfile.loading import load_plan  # noqa: PLC0415 - pydantic and yaml are paid for on first use
 
     return load_plan(path)
+
+
+def application_places(path: Path) -> Mapping[str, tuple[int, int]]:
+    """The line and column, from 1, where each application of the valid plan at `path` has its name."""
+    from migrator.planfile.loading import places_of_applications  # noqa: PLC0415 - yaml is paid for on first use
+
+    return places_of_applications(path)
 
 
 def rate(text: str) -> int:
