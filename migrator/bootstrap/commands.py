@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,10 @@ from migrator.domain.events import Event, Note, OnEvent
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
+from migrator.domain.rules import RULES, Rule
 from migrator.domain.turning import turned_round
 from migrator.errors import UsageError
+from migrator.failpoints.points import POINTS
 from migrator.journal.application import ApplicationView
 from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
@@ -57,9 +59,19 @@ def schema() -> dict[str, object]:
     return planfile.schema()
 
 
+def rules() -> tuple[Rule, ...]:
+    """The preflight rules, in order."""
+    return RULES
+
+
 def doctor(state: Path) -> list[Finding]:
     """What this machine lacks."""
     return list(examine(state))
+
+
+def fail_points() -> Mapping[str, str]:
+    """The moments at which a test can have things fail, each with where it lies."""
+    return POINTS
 
 
 def run(plan: Plan, selection: Selection, options: RunOptions, state: Path, on_event: OnEvent) -> WaveReport:

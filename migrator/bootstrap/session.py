@@ -6,9 +6,10 @@ import getpass
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from migrator import failpoints
 from migrator.bootstrap.live_limits import holding_rates
 from migrator.bootstrap.signals import stopping
 from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
@@ -34,8 +35,11 @@ from migrator.orchestration.window import Watch
 from migrator.planfile import differences
 from migrator.planning.connections import Demand, Shares
 from migrator.planning.rehearsed import why_expired
+from migrator.planning.rules.accepting import accepted
+from migrator.planning.rules.looked import Looked
 from migrator.planning.timing import HISTORY, Measures, measures
 from migrator.steps.hosts import Hosts
+from migrator.steps.preflight import note_of
 from migrator.steps.rehearsal import endpoint_facts
 from migrator.steps.scene import Scene
 
@@ -57,6 +61,7 @@ class Session:
     until: Phase | None = None
     adopt: bool = False
     is_rehearsal: bool = False
+    looked: Looked = field(default_factory=Looked)
     exit_code: int = 0  # how the command fared, for the record of the run
 
     def travel(
@@ -73,6 +78,7 @@ class Session:
 
     def sum_up(self, command: str, reports: Sequence[ApplicationReport]) -> WaveReport:
         """All applications together; what the run's record says of how it ended."""
+        failpoints.at("outcome")
         report = sum_up(self.plan, command, reports)
         self.exit_code = report.exit_code
         return report
@@ -123,6 +129,7 @@ class Session:
                 curfew,
                 holder=self.journal.holder,
                 adopt=self.adopt,
+                looked=self.looked,
             )
             stack.callback(scene.let_go)
             watch = Watch(self.plan, application, curfew, lambda: self._measures(scene), self.on_event)
@@ -178,8 +185,11 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
         on_event(RunStarted(run_id, command, chosen[0][0].name if len(chosen) == 1 else None, names))
         try:
             with holding_rates(plan, folder, budgets, on_event):
-                for finding in demand.findings():
-                    on_event(Note(finding.sentence, finding.application, finding.severity))
+                for finding in accepted(plan, demand.findings()):
+                    on_event(note_of(finding))
+                if (fails := failpoints.what_fails()) is not None:
+                    sentence = f"{failpoints.VARIABLE} is set: this run fails on purpose ({fails})"
+                    on_event(Note(sentence, None, "warning"))
                 yield session
         except BaseException as error:
             session.exit_code = exit_code_of(error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from migrator.domain.plan import Plan
+from migrator.planfile.accepting_shape import accepting_rules
 from migrator.planfile.building import build
 from migrator.planfile.composing import Document, compose
 from migrator.planfile.dns_shape import dns_rules
@@ -35,6 +36,7 @@ _RULES = (
     dns_rules,
     own_switch_rules,
     waiver_rules,
+    accepting_rules,
 )
 
 

@@ -68,10 +68,12 @@ class Cli:
     plan: Path
     state: Path
     environment: Mapping[str, str]
+    folder: Path | None = None  # the working directory; None: that of the test
 
     def __call__(self, command: str, *options: str, expect: int = 0, timeout_seconds: float = 90) -> Outcome:
         """Run `migrator COMMAND PLAN OPTIONS` to its end; fails unless it exits with `expect`, and says so properly."""
-        return run([command, str(self.plan), *options, *self._where()], self._environment(), expect, timeout_seconds)
+        arguments = [command, str(self.plan), *options, *self._where()]
+        return run(arguments, self._environment(), expect, timeout_seconds, self.folder)
 
     @contextlib.contextmanager
     def started(self, command: str, *options: str) -> Iterator[subprocess.Popen[str]]:
@@ -85,6 +87,7 @@ class Cli:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
+                cwd=self.folder,
                 env=self._environment(),
                 start_new_session=True,
             ) as process,
@@ -120,9 +123,15 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _UNWANTED}
 
 
-def run(arguments: list[str], environment: Mapping[str, str], expect: int, timeout_seconds: float = 90) -> Outcome:
+def run(
+    arguments: list[str],
+    environment: Mapping[str, str],
+    expect: int,
+    timeout_seconds: float = 90,
+    folder: Path | None = None,
+) -> Outcome:
     """Run `migrator ARGUMENTS`; fails unless it exits with `expect`, without a traceback, an error with its hint."""
-    finished = _finished(arguments, environment, timeout_seconds)
+    finished = _finished(arguments, environment, timeout_seconds, folder)
     outcome = Outcome(("migrator", *arguments), finished.returncode, finished.stdout, finished.stderr)
     assert outcome.code == expect, str(outcome)
     assert "Traceback" not in outcome.stderr + outcome.stdout, str(outcome)
@@ -136,16 +145,17 @@ def run(arguments: list[str], environment: Mapping[str, str], expect: int, timeo
 
 
 def _finished(
-    arguments: list[str], environment: Mapping[str, str], timeout_seconds: float
+    arguments: list[str], environment: Mapping[str, str], timeout_seconds: float, folder: Path | None
 ) -> subprocess.CompletedProcess[str]:
     interpreter = warm_interpreter()
-    if interpreter.can_run(environment):
+    if folder is None and interpreter.can_run(environment):
         return interpreter.run("migrator", arguments, environment, timeout_seconds)
     return subprocess.run(
         [*COMMAND, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        cwd=folder,
         env=dict(environment),
         timeout=timeout_seconds,
         check=False,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from migrator import failpoints
 from migrator.domain.entries import Entry, Kind, Unreadable, display
 from migrator.endpoints.sftp import wire
 from migrator.endpoints.sftp.session import SftpSession
 from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
 
 BLOCK_ENTRIES = 1000
-MOST_NAMES_IN_A_FOLDER = 10_000_000
+MOST_NAMES_IN_A_FOLDER = 2_000_000  # what is remembered of that many takes some 150 MB
 
 _AHEAD = 4  # READDIR requests in flight a folder: large folders come in packets of a hundred names
 _BUSY = 256  # requests in flight from which on no more is begun
@@ -44,7 +45,7 @@ class _Folder:
         self.has_failed = False
         self.lists_itself = False  # whether `.` is among the names
         self.barren = 0
-        self.names: set[bytes] = set()
+        self.names: set[int] = set()  # hashes: names themselves may be as long as a packet
         self.open_when_refused = 0  # other handles that were open when the server refused this one; 0: it never did
 
 
@@ -72,6 +73,8 @@ class TreeScan:
         try:
             while True:
                 self._advance()
+                if self._error is not None:
+                    raise self._error
                 is_finished = not (self._open or self._lookups or self._to_open or self._refused)
                 if is_finished or len(self._due) >= BLOCK_ENTRIES:
                     due, self._due = self._due, []
@@ -81,8 +84,6 @@ class TreeScan:
                         return
                 else:
                     self._session.pump()
-                if self._error is not None:
-                    raise self._error
         finally:
             self._abandon()
 
@@ -100,6 +101,11 @@ class TreeScan:
             self._ask_for(_Folder(self._to_open.pop()))
 
     def _ask_for(self, folder: _Folder) -> None:
+        try:
+            failpoints.reached("scan")
+        except OSError as error:
+            self._unreadable(folder.path, str(error.strerror))
+            return
         self._open.add(folder)
         self._session.handles.open += 1
         self._session.send(wire.OPENDIR, wire.string(self._absolute(folder.path)), partial(self._opened, folder))
@@ -193,9 +199,9 @@ class TreeScan:
                 continue
             if not name or b"/" in name or b"\0" in name:
                 raise self._hostile(folder, f"a name that no file can have: `{display(name)}`")
-            if name in names:
+            if (remembered := hash(name)) in names:
                 raise self._hostile(folder, f"the name `{display(name)}` twice")
-            names.add(name)
+            names.add(remembered)
             path = prefix + name
             entry = attributes.entry(path)
             if entry is None:
