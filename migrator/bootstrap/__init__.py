@@ -26,6 +26,7 @@ from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
 from migrator.bootstrap.reviewing import review, review_of_failure
 from migrator.bootstrap.runbook import runbook
+from migrator.bootstrap.saving import load_saved, rows_now, saved_differences, saved_text, shown_again
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
@@ -49,16 +50,21 @@ __all__ = [
     "graph",
     "limit",
     "load",
+    "load_saved",
     "preview",
     "rehearse",
     "request",
     "review",
     "review_of_failure",
     "roll_back",
+    "rows_now",
     "rules",
     "run",
     "runbook",
+    "saved_differences",
+    "saved_text",
     "schema",
+    "shown_again",
     "status",
     "take_in",
     "verify",

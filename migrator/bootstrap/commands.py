@@ -9,6 +9,7 @@ from typing import Literal
 
 from migrator import planfile
 from migrator.bootstrap.preview import Looking, accept_changes, look_ahead
+from migrator.bootstrap.saving import refuse_if_stale, selection_of
 from migrator.bootstrap.selection import Selection, every_wave, the_wave
 from migrator.bootstrap.session import Session, look_at, open_session
 from migrator.domain.entries import Class, Item
@@ -17,6 +18,7 @@ from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
 from migrator.domain.rules import RULES, Rule
+from migrator.domain.saved import SavedPlan
 from migrator.domain.turning import turned_round
 from migrator.errors import UsageError
 from migrator.failpoints.points import POINTS
@@ -39,6 +41,7 @@ class RunOptions:
     until: Phase | None = None
     yes: bool = False
     adopt: bool = False
+    saved: SavedPlan | None = None  # carry out exactly this
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,11 @@ def fail_points() -> Mapping[str, str]:
 
 def run(plan: Plan, selection: Selection, options: RunOptions, state: Path, on_event: OnEvent) -> WaveReport:
     """Take a wave along its itinerary, or go on with it."""
+    if options.saved is not None:
+        selection = selection_of(options.saved, selection)
     wave, applications = the_wave(plan, selection)
+    if options.saved is not None:
+        refuse_if_stale(plan, options.saved, [application.name for application in applications], state)
     granted = COVERED_BY_YES if options.yes else frozenset[Gate]()
     with open_session(
         plan,
@@ -87,6 +94,7 @@ def run(plan: Plan, selection: Selection, options: RunOptions, state: Path, on_e
         granted=granted,
         until=options.until,
         adopt=options.adopt,
+        saved=options.saved,
     ) as session:
         reports = session.travel(wave, applications, Journey.advance)
         return session.sum_up("run", [_judged(report) for report in reports])
