@@ -29,7 +29,7 @@ def test_a_peer_that_lies_gets_nothing_out_of_us(lies: object, tmp_path: Path) -
 
 
 def test_lies_that_were_once_believed_are_not_any_more(tmp_path: Path) -> None:
-    lies = [
+    lies: list[hostile_sftp.Behaviour | hostile_agent.Behaviour] = [
         hostile_sftp.BEHAVIOURS["a name of 60 kB"],
         hostile_agent.BEHAVIOURS["a name of 900 kB"],
         hostile_agent.BEHAVIOURS["no content for ever"],
