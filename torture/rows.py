@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # In the order of the table. They are imported late: a row that is not asked for need not be able to run here.
-MODULES = ("torture.killed_calls", "torture.random_kills", "torture.bit_flips")
+MODULES = ("torture.killed_calls", "torture.random_kills", "torture.bit_flips", "torture.resume")
 
 
 @dataclass(frozen=True)
