@@ -72,6 +72,10 @@ class SafetyStop(MigratorError):
     exit_code = 8
 
 
+class HostKeyRefused(SafetyStop):
+    """A host key is not known, not the agreed one, or revoked: nobody logged in."""
+
+
 class LocalFault(MigratorError):
     """This machine: disk full, state unreadable, corrupt or newer than this version."""
 
@@ -82,6 +86,10 @@ class EndpointUnavailable(MigratorError):
     """An endpoint cannot be reached, or refuses us."""
 
     exit_code = 10
+
+
+class Unreachable(EndpointUnavailable):
+    """No connection with the endpoint came about, or it was lost."""
 
 
 class LoginRefused(EndpointUnavailable):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from tests.faults.checker.checking import violations
 from tests.faults.checker.evidence import Before, Ending, Evidence, Place, Versions
@@ -26,6 +26,7 @@ from torture.kill_scenarios import Scenario
 Victim = Literal["tree", "process", "agent"]
 
 _RUN_SECONDS = 120
+_FOREIGN = b"of somebody else"  # at the target, and never ours to touch
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Ground:
     counts: dict[str, int] = field(default_factory=dict)  # the calls that a run makes before it ends by itself
 
     @classmethod
-    def prepare(cls, scenario: Scenario, folder: Path, victim: Victim, far: FarSide | None = None) -> Ground:
+    def prepare(cls, scenario: Scenario, folder: Path, victim: Victim, far: FarSide | None = None) -> Self:
         """Build the source, lead up to the command, and let it run once unharmed: what it does, and how it ends."""
         target_end = local() if far is None else far.endpoint
         move = Move(folder / "ground", folder / "ground/source", folder / "ground/target", target_end=target_end)
@@ -66,6 +67,7 @@ class Ground:
         ground.versions.note(move.source)
         if scenario.before is not None:
             cli(*scenario.before, timeout_seconds=_RUN_SECONDS)
+            _plant(move.target)
         if scenario.change is not None:
             scenario.change(move.source)
             ground.versions.note(move.source)
@@ -106,7 +108,8 @@ class Ground:
         self.counts, self.reference = traced.counts, evidence.ending()
 
     def _unequal(self) -> list[str]:
-        return differences(self.move.source, self.move.target, everything=True)
+        lines = differences(self.move.source, self.move.target, everything=True)
+        return [line for line in lines if line != f"extra: {_FOREIGN!r}"]
 
     def _evidence(self, before: Before, said: str) -> Evidence:
         # Each hook's acts are a story of their own.
@@ -167,6 +170,13 @@ class Ground:
         """What runs change."""
         place = self.place
         return [path for path in (place.target, *place.may_change) if os.path.lexists(path)]
+
+
+def _plant(target: Path) -> None:
+    """Put a file there that nobody told us of, which leaves no trace on the folder."""
+    before = target.stat()
+    (target / os.fsdecode(_FOREIGN)).touch()
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _copy(paths: Sequence[Path], to: Path) -> None:

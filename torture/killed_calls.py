@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from torture.far_side import far_side
 from torture.kill_ground import Ground, Victim
@@ -41,10 +41,11 @@ def _killed_at(points: list[Point], grounds: list[Ground]) -> tuple[list[str], i
     """The violations at all of the points, and how many of them no run came to; the grounds work side by side."""
     rest = iter(points)
     turn = threading.Lock()
+    is_over = threading.Event()
     outcomes: list[list[str] | None] = []
 
     def work(ground: Ground) -> None:
-        while True:
+        while not is_over.is_set():
             with turn:
                 point = next(rest, None)
             if point is None:
@@ -52,7 +53,11 @@ def _killed_at(points: list[Point], grounds: list[Ground]) -> tuple[list[str], i
             outcomes.append(_lines_of(ground, *point))
 
     with ThreadPoolExecutor(len(grounds)) as pool:
-        list(pool.map(work, grounds))
+        try:
+            for each in as_completed([pool.submit(work, ground) for ground in grounds]):
+                each.result()
+        finally:
+            is_over.set()  # after a Ctrl-C, or when one of them broke off, the others end with the kill at hand
     return [line for lines in outcomes for line in lines or ()], outcomes.count(None)
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from migrator.bootstrap.session import demand_on, operator
-from migrator.domain.entries import Entry, Unreadable, display
-from migrator.domain.events import Note, OnEvent, ScanProgress
-from migrator.domain.filters import Filter
+from migrator.domain.events import Note, OnEvent
 from migrator.domain.phases import Phase
 from migrator.domain.plan import Application, Dataset, Plan, Wave
 from migrator.domain.reports import DatasetForecast, Finding, PlannedApplication, PlanReport
@@ -21,7 +20,6 @@ from migrator.errors import MigratorError, Refused, exit_code_of, most_serious
 from migrator.journal.application import ApplicationJournal, ApplicationView
 from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
-from migrator.journal.manifest import Scan
 from migrator.journal.working_copy import working_copy
 from migrator.movers.budget import Budgets
 from migrator.orchestration.itinerary import gates_of, rows_from
@@ -30,13 +28,16 @@ from migrator.orchestration.reporting import known_of, times_of_waves
 from migrator.orchestration.times import limit_at
 from migrator.planfile import differences
 from migrator.planning.order import by_needs
-from migrator.planning.preflight import Facts, examine
+from migrator.planning.rules import needs_open, no_look, waiver
+from migrator.planning.rules.accepting import accepted
+from migrator.planning.rules.looked import Looked
+from migrator.planning.rules.registry import examine_together
 from migrator.planning.timing import Measures
 from migrator.steps.hosts import Hosts
-from migrator.steps.preflight import strangers
-from migrator.steps.records import record_findings
-from migrator.steps.scene import may_give_away
-from migrator.switching.readiness import lacking
+from migrator.steps.looking import Look, Looker
+from migrator.steps.records import NO_SERVER, record_findings
+from migrator.steps.scene import host_at
+from migrator.switching.readiness import lacking, unready
 
 Chosen = Sequence[tuple[Wave, Sequence[Application]]]
 
@@ -62,12 +63,16 @@ def look_ahead(looking: Looking, chosen: Chosen, *, adopt: bool = False) -> Plan
     applications: list[PlannedApplication] = []
     findings: list[Finding] = list(demand_on(plan, chosen).findings())
     codes: list[int] = []
+    looked = Looked()
     for wave, some in chosen:
         for application in by_needs(some):
-            preview = _Preview(looking, wave, application, adopt=adopt)
+            preview = _Preview(looking, wave, application, looked, adopt=adopt)
             applications.append(preview.look())
             findings += preview.findings
             codes.append(preview.exit_code)
+    together = examine_together(looked.everything)
+    findings += together
+    codes += [Refused.exit_code for finding in together if finding.severity == "error"]
     has_work = any(application.steps for application in applications)
     wave_option = f" --wave {chosen[0][0].name}" if len(plan.waves) > 1 else ""
     return PlanReport(
@@ -76,7 +81,7 @@ def look_ahead(looking: Looking, chosen: Chosen, *, adopt: bool = False) -> Plan
         recorded_digest=recorded.digest if recorded else None,
         changes=differences(recorded.content, plan.content) if recorded and recorded.digest != plan.digest else (),
         applications=tuple(applications),
-        findings=tuple(findings),
+        findings=tuple(accepted(plan, findings)),
         is_offline=looking.is_offline,
         next_command=f"migrator run {shlex.quote(str(plan.path))}{wave_option}" if has_work else None,
         exit_code=most_serious(codes),
@@ -109,10 +114,11 @@ def accept_changes(plan: Plan, state: Path, on_event: OnEvent) -> None:
 class _Preview:
     """The look at one application."""
 
-    def __init__(self, looking: Looking, wave: Wave, application: Application, *, adopt: bool) -> None:
+    def __init__(self, looking: Looking, wave: Wave, application: Application, looked: Looked, *, adopt: bool) -> None:
         self._looking = looking
         self._wave = wave
         self._application = application
+        self._looked = looked
         self._adopt = adopt
         self._folder = StateFolder(looking.state, looking.plan.migration)
         self.findings: list[Finding] = []
@@ -121,12 +127,13 @@ class _Preview:
     def look(self) -> PlannedApplication:
         """One row of the plan; what speaks against it is left in `findings`."""
         phase, known = self._standing()
-        for finding in lacking(self._application):
-            self._find(finding)
-        for waiver in self._application.waivers:
-            sentence = f"`{waiver.dataset}/{display(waiver.path)}` may stay behind unverified: {waiver.reason}"
-            self._find(Finding("waiver", "warning", sentence, None, self._application.name))
-        datasets = tuple(self._forecast(dataset, phase) for dataset in self._application.datasets)
+        self._find(waiver.about(self._application))
+        if self._looking.is_offline:
+            self._find(lacking(self._application))
+            datasets = tuple(_forecast(dataset, None) for dataset in self._application.datasets)
+        else:
+            self._find(needs_open.about(self._looking.plan, self._application, self._phase_of))
+            datasets = tuple(self._look_at_hosts(phase))
         self._look_at_records(phase)
         return PlannedApplication(
             name=self._application.name,
@@ -147,6 +154,13 @@ class _Preview:
         with view:
             return view.phase, known_of(self._looking.plan, view, rehearsal)
 
+    def _phase_of(self, application: str) -> Phase:
+        view = ApplicationView.open(self._folder, application)
+        if view is None:
+            return Phase.PLANNED
+        with view:
+            return view.phase
+
     def _steps(self, phase: Phase) -> Iterator[str]:
         # Without a goal, the end is where users are: retiring the source is an act of its own, often months later.
         until = self._looking.until or Phase.ACCEPTED
@@ -157,121 +171,80 @@ class _Preview:
                 yield f"gate: {gate}"
             yield row.step
 
-    def _forecast(self, dataset: Dataset, phase: Phase) -> DatasetForecast:
-        unknown = DatasetForecast(
-            dataset.name, str(dataset.source), str(dataset.target), None, None, None, None, None, None, None, None
+    def _look_at_hosts(self, phase: Phase) -> Iterator[DatasetForecast]:
+        """The datasets with what is known of them now; what could not be looked at stays unknown, and is told."""
+        application = self._application
+        with ExitStack() as stack:
+            journal = stack.enter_context(working_copy(self._folder, application.name))
+            looker = self._looker(stack, journal)
+            for dataset in application.datasets:
+                manifest = None if journal is None else journal.manifest(dataset.name)
+                try:
+                    look = looker.look(dataset, manifest, is_first=phase is Phase.PLANNED)
+                except MigratorError as error:
+                    # Without the dataset: an endpoint that fails many of them is told once, for all its applications.
+                    self._tell(no_look.about(error, application.name), error)
+                    yield _forecast(dataset, None)
+                else:
+                    self._find(look.findings)
+                    yield _forecast(dataset, look)
+            self._find(unready(application, partial(host_at, application, looker.hosts), phase))
+
+    def _looker(self, stack: ExitStack, journal: ApplicationJournal | None) -> Looker:
+        """What looks at the hosts; closed with `stack`."""
+        plan = self._looking.plan
+        specs = {spec.name: spec for spec in plan.endpoints}
+        # Nobody else is there.
+        hosts = Hosts(specs, Budgets(specs, {name: spec.limits.connections for name, spec in specs.items()}))
+        stack.callback(hosts.close)
+        key = journal.temp_key if journal is not None else secrets.token_bytes(32)
+        return Looker(
+            plan,
+            self._application,
+            hosts,
+            self._looked,
+            self._looking.on_event,
+            open_source=lambda dataset: hosts.source(dataset.source),
+            open_target=lambda dataset: hosts.target(dataset.target, key),
+            temp_key=key,
+            is_adopting=self._adopt,
         )
-        if self._looking.is_offline:
-            return unknown
-        try:
-            return self._look_at(dataset, phase, unknown)
-        except MigratorError as error:
-            # Without the dataset: an endpoint that fails many of them is told once, for all its applications.
-            self._tell("endpoint", error)
-            return unknown
 
     def _look_at_records(self, phase: Phase) -> None:
         if phase.is_at_least(Phase.SWITCHED_OVER):
             return
         try:
-            for finding in record_findings(self._application, is_offline=self._looking.is_offline):
-                self._find(finding)
+            self._find(record_findings(self._application, is_offline=self._looking.is_offline))
         except MigratorError as error:
-            self._tell("dns-server", error)
+            self._tell(NO_SERVER.finds(str(error), error.hint, self._application.name), error)
 
-    def _tell(self, rule: str, error: MigratorError) -> None:
+    def _tell(self, finding: Finding, error: MigratorError) -> None:
         self.exit_code = most_serious([self.exit_code, exit_code_of(error)])
-        self.findings.append(Finding(rule, "error", str(error), error.hint, self._application.name))
-
-    def _look_at(self, dataset: Dataset, phase: Phase, unknown: DatasetForecast) -> DatasetForecast:
-        plan = self._looking.plan
-        specs = {spec.name: spec for spec in plan.endpoints}
-        with ExitStack() as stack:
-            # Both sides are open at once, and nobody else is there.
-            own = {name: spec.limits.connections for name, spec in specs.items()}
-            hosts = Hosts(specs, Budgets(specs, own))
-            stack.callback(hosts.close)
-            journal = stack.enter_context(working_copy(self._folder, self._application.name))
-            guard = journal.manifest(dataset.name).begin_guard() if journal is not None else None
-            source = stack.enter_context(hosts.source(dataset.source))
-            counted = self._count(dataset, source.scan(), guard)
-            key = journal.temp_key if journal is not None else secrets.token_bytes(32)
-            target = stack.enter_context(hosts.target(dataset.target, key))
-            is_there = target.stat(b"") is not None
-            forecast = replace(
-                unknown,
-                source_lane=source.abilities.lane,
-                target_lane=target.abilities.lane,
-                items=counted.items,
-                size_bytes=counted.size_bytes,
-                to_copy_items=counted.to_copy_items,
-                to_copy_bytes=counted.to_copy_bytes,
-                to_delete_items=counted.gone,
-                excluded_items=counted.excluded,
-            )
-            known = journal.manifest(dataset.name).knows if journal is not None else _knows_nothing
-            facts = Facts(
-                application=self._application.name,
-                dataset=dataset,
-                source=source.abilities,
-                target=target.abilities,
-                may_set_owner=may_give_away(plan.endpoint(dataset.target.endpoint)),
-                strangers=strangers(target, known) if is_there and phase is Phase.PLANNED else (),
-                is_adopting=self._adopt,
-                space=target.space() if is_there else None,
-                to_copy_bytes=counted.to_copy_bytes,
-                to_copy_items=counted.to_copy_items,
-            )
-            for finding in examine(facts):
-                self._find(finding)
-            return forecast
-
-    def _count(self, dataset: Dataset, blocks: Iterator[Sequence[Entry | Unreadable]], guard: Scan | None) -> _Counted:
-        rules = Filter(dataset.exclude, self._application.waived_in(dataset.name))
-        items = size_bytes = excluded = 0
-        for block in blocks:
-            inside, outside = rules.split([each for each in block if isinstance(each, Entry)])
-            inside, waived = rules.waive(inside)
-            unreadable = [each for each in block if isinstance(each, Unreadable) and not rules.hides(each.path)]
-            for place in unreadable:
-                sentence = f"dataset `{dataset.name}`: cannot read `{display(place.path)}`: {place.reason}"
-                self._find(Finding("unreadable", "error", sentence, "mend it or exclude it", self._application.name))
-            if guard is not None:
-                guard.note(inside)
-                guard.exclude([*outside, *waived])
-                guard.unreadable(unreadable)
-            items += len(inside)
-            size_bytes += sum(entry.size for entry in inside)
-            excluded += len(outside) + len(waived)
-            name = self._application.name
-            self._looking.on_event(ScanProgress(name, dataset.name, items + excluded, size_bytes, ended=False))
-        self._looking.on_event(
-            ScanProgress(self._application.name, dataset.name, items + excluded, size_bytes, ended=True)
-        )
-        if guard is None:
-            return _Counted(items, size_bytes, excluded, items, size_bytes, 0)
-        guard.end()
-        delta = guard.delta()
-        return _Counted(items, size_bytes, excluded, delta.items, delta.size_bytes, delta.gone)
-
-    def _find(self, finding: Finding) -> None:
-        if finding.severity == "error":
-            self.exit_code = most_serious([self.exit_code, Refused.exit_code])
         self.findings.append(finding)
 
+    def _find(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            if finding.severity == "error":
+                self.exit_code = most_serious([self.exit_code, Refused.exit_code])
+            self.findings.append(finding)
 
-def _knows_nothing(paths: Sequence[bytes]) -> frozenset[bytes]:
-    """Before the first run, nothing at the target is ours."""
-    return frozenset[bytes]().intersection(paths)
 
-
-@dataclass(frozen=True)
-class _Counted:
-    """What a scan saw, and what a pass would carry of it."""
-
-    items: int
-    size_bytes: int
-    excluded: int
-    to_copy_items: int
-    to_copy_bytes: int
-    gone: int
+def _forecast(dataset: Dataset, look: Look | None) -> DatasetForecast:
+    """What a pass would carry; nothing is known without a look."""
+    source, target = str(dataset.source), str(dataset.target)
+    if look is None:
+        return DatasetForecast(dataset.name, source, target, None, None, None, None, None, None, None, None)
+    volumes = look.volumes
+    return DatasetForecast(
+        name=dataset.name,
+        source=source,
+        target=target,
+        source_lane=look.facts.source.lane,
+        target_lane=look.facts.target.lane,
+        items=volumes.items,
+        size_bytes=volumes.size_bytes,
+        to_copy_items=volumes.to_copy_items,
+        to_copy_bytes=volumes.to_copy_bytes,
+        to_delete_items=volumes.gone,
+        excluded_items=volumes.excluded,
+    )

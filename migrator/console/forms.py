@@ -184,6 +184,7 @@ def finding_form(finding: Finding) -> dict[str, Any]:
         "application": finding.application,
         "sentence": finding.sentence,
         "hint": finding.hint,
+        "waived": finding.waived,
     }
 
 

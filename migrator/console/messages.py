@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,9 +12,15 @@ from migrator.console.wording import count_text, printable
 from migrator.domain.reports import Finding
 from migrator.errors import MigratorError, PlanInvalid
 
-Severity = Literal["error", "warning", "note"]
-
-_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan", "hint": "bold green", "next": "bold"}
+_STYLES = {
+    "error": "bold red",
+    "warning": "bold yellow",
+    "waived": "bold cyan",
+    "note": "bold cyan",
+    "hint": "bold green",
+    "reason": "bold",
+    "next": "bold",
+}
 # So many applications of one finding are named.
 _NAMES = 4
 # More lines than this help nobody on a screen.
@@ -67,15 +72,23 @@ def show_failure(pen: Console, error: MigratorError) -> None:
 
 def show_findings(pen: Console, findings: Iterable[Finding]) -> None:
     """What the rules found, each once, errors last: the end is what stands on the screen."""
-    order = ("note", "warning", "error")
-    applications: dict[tuple[Severity, str, str | None], list[str]] = {}
-    for finding in sorted(findings, key=lambda each: order.index(each.severity)):
-        concerned = applications.setdefault((finding.severity, finding.sentence, finding.hint), [])
+    order = ("note", "waived", "warning", "error")
+    applications: dict[tuple[str, str, str | None, str | None], list[str]] = {}
+    for finding in sorted(findings, key=lambda each: order.index(_label(each))):
+        told = (_label(finding), finding.sentence, finding.hint, finding.waived)
+        concerned = applications.setdefault(told, [])
         concerned += [finding.application] if finding.application else []
-    for (severity, sentence, hint), names in applications.items():
-        show(pen, labelled(severity, _about(sentence, names)))
-        if hint is not None:
+    for (label, sentence, hint, waived), names in applications.items():
+        show(pen, labelled(label, _about(sentence, names)))
+        if waived is not None:
+            show(pen, Text("  ").append_text(labelled("reason", waived)))
+        elif hint is not None:
             show_whole(pen, Text("  ").append_text(labelled("hint", hint)))
+
+
+def _label(finding: Finding) -> str:
+    """A warning that the plan accepts is no longer one, and nobody needs its hint."""
+    return finding.severity if finding.waived is None else "waived"
 
 
 def _about(sentence: str, names: list[str]) -> str:

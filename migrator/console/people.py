@@ -12,13 +12,14 @@ from migrator.console.messages import labelled, show, show_failure, show_finding
 from migrator.console.output import Output
 from migrator.console.pens import pen_for
 from migrator.console.plain import PlainProgress
-from migrator.console.plan_tables import show_plan
+from migrator.console.plan_tables import show_plan, show_rules
 from migrator.console.progress import LiveProgress
 from migrator.console.screen import Look, Progress
 from migrator.console.tables import show_wave
 from migrator.console.wording import printable
 from migrator.domain.entries import Item
 from migrator.domain.reports import Finding, PlanReport, WaveReport
+from migrator.domain.rules import Rule
 from migrator.errors import MigratorError
 
 
@@ -51,6 +52,10 @@ class PersonScreen:
         show_findings(self._data, findings)
         if all(finding.severity == "note" for finding in findings):
             show(self._data, otherwise)
+
+    def rules(self, rules: Sequence[Rule]) -> None:
+        """A table."""
+        show_rules(self._data, rules)
 
     def fact(self, name: str, fields: Mapping[str, Any], sentence: str) -> None:  # noqa: ARG002 - the twin's part
         """The sentence."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +12,7 @@ from migrator.console.rows import Column, Row, show_rows
 from migrator.console.tables import abort_lines
 from migrator.console.wording import count_text, printable, size_text
 from migrator.domain.reports import DatasetForecast, PlannedApplication, PlanReport
+from migrator.domain.rules import Rule
 
 _VOLUMES = (
     Column("DATASET"),
@@ -23,6 +24,7 @@ _VOLUMES = (
     Column("EXCLUDE", is_number=True),
 )
 _ORDER = (Column("APPLICATION"), Column("WAVE"), Column("PHASE"))
+_RULES = (Column("RULE"), Column("SEVERITY"))
 _GATE = "gate: "
 
 
@@ -48,6 +50,12 @@ def show_plan(pen: Console, report: PlanReport) -> None:
         show(pen, "")
         show_findings(pen, report.findings)
     show_next(pen, report.next_command)
+
+
+def show_rules(pen: Console, rules: Sequence[Rule]) -> None:
+    """The preflight rules, in order; below each, when it speaks."""
+    rows = [Row([Text(rule.id), Text(rule.severity)], [Text(rule.summary)]) for rule in rules]
+    show_rows(pen, _RULES, rows)
 
 
 def _recorded(report: PlanReport) -> str:

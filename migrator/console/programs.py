@@ -15,6 +15,7 @@ from migrator.console.screen import Look, Progress
 from migrator.domain.entries import Item
 from migrator.domain.events import Event
 from migrator.domain.reports import Finding, PlanReport, WaveReport
+from migrator.domain.rules import Rule
 from migrator.errors import MigratorError, PlanInvalid, exit_code_of
 
 
@@ -56,6 +57,12 @@ class ProgramScreen:
         """An object each."""
         for finding in findings:
             self._lines.write("finding", finding_form(finding))
+
+    def rules(self, rules: Sequence[Rule]) -> None:
+        """An object each."""
+        for rule in rules:
+            fields = {"rule": rule.id, "severity": rule.severity, "can_be_accepted": rule.can_be_accepted}
+            self._lines.write("rule", {**fields, "summary": rule.summary})
 
     def fact(self, name: str, fields: Mapping[str, Any], sentence: str) -> None:  # noqa: ARG002 - the twin's part
         """The object."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from migrator.domain.entries import Item
 from migrator.domain.events import Event
 from migrator.domain.reports import Finding, PlanReport, WaveReport
+from migrator.domain.rules import Rule
 from migrator.errors import MigratorError
 
 
@@ -46,6 +47,9 @@ class Screen(Protocol):
 
     def findings(self, findings: Sequence[Finding], otherwise: str) -> None:
         """What rules have to say; `otherwise`, too, when none of it is worse than a note."""
+
+    def rules(self, rules: Sequence[Rule]) -> None:
+        """The preflight rules by name."""
 
     def fact(self, name: str, fields: Mapping[str, Any], sentence: str) -> None:
         """One thing that was done: an object called `name`, or a sentence."""

@@ -45,6 +45,11 @@ def word_for(name: bytes) -> str | None:
     return "xattrs" if name.startswith((b"user.", b"trusted.")) else None
 
 
+def has_attribute(text: bytes, word: str) -> bool:
+    """Whether any attribute of a text comes under the word of `keep`."""
+    return any(word_for(name) == word for name in unpacked(text))
+
+
 def kept(text: bytes, keep: frozenset[str]) -> bytes:
     """The part of a text that comes under the words of `keep`."""
     if not text:

@@ -161,6 +161,14 @@ class Waiver:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedFinding:
+    """A preflight rule whose warnings are known and accepted."""
+
+    rule: str
+    reason: str
+
+
 Switch = Triple | SymlinkSwitch | DnsSwitch | HaproxySwitch | HttpSwitch | OwnSwitch
 
 
@@ -192,6 +200,7 @@ class Application:
     gates: tuple[str, ...] = ()  # gates the plan adds before switch-over, in the order in which they open
     fall_back: FallBack = FallBack()
     waivers: tuple[Waiver, ...] = ()
+    accepted_findings: tuple[AcceptedFinding, ...] = ()
 
     def waived_in(self, dataset: str) -> dict[bytes, str]:
         """The paths of a dataset that are waived, each with the reason."""
@@ -218,6 +227,7 @@ class Wave:
     cutover: Cutover | None = None
     needs: tuple[str, ...] = ()
     parallel: int = 4
+    accepted_findings: tuple[AcceptedFinding, ...] = ()
 
     def application(self, name: str) -> Application:
         """The application of that name; KeyError when the wave has none."""
@@ -255,6 +265,7 @@ class Plan:
     calendar: Calendar
     digest: str  # hexadecimal SHA-256
     content: str = field(repr=False)  # the canonical JSON the digest was taken over
+    accepted_findings: tuple[AcceptedFinding, ...] = ()
 
     def endpoint(self, name: str) -> EndpointSpec:
         """The endpoint of that name; KeyError when the plan has none."""
@@ -270,6 +281,17 @@ class Plan:
             if any(each.name == application for each in wave.applications):
                 return wave
         raise KeyError(application)
+
+    def reason_to_accept(self, rule: str, application: str | None) -> str | None:
+        """Why warnings of `rule` about `application` are accepted, by it, its wave or the plan; None when they are not.
+
+        Without an application only the plan's own word counts. The nearest reason is given.
+        """
+        levels = [self.accepted_findings]
+        if application is not None:
+            wave = self.wave_of(application)
+            levels = [wave.application(application).accepted_findings, wave.accepted_findings, *levels]
+        return next((each.reason for level in levels for each in level if each.rule == rule), None)
 
     @property
     def added_gates(self) -> tuple[str, ...]:

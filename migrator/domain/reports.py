@@ -176,15 +176,19 @@ class WaveReport:
     times: tuple[WaveTimes, ...] = ()  # of waves whose time the plan limits
 
 
+Severity = Literal["error", "warning", "note"]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a preflight rule has to say."""
 
     rule: str  # "target-space"
-    severity: Literal["error", "warning", "note"]
+    severity: Severity
     sentence: str
     hint: str | None = None
     application: str | None = None
+    waived: str | None = None  # why the plan accepts it; a warning that is waived holds nobody up
 
 
 @dataclass(frozen=True, slots=True)

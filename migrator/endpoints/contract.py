@@ -43,6 +43,7 @@ class Space(NamedTuple):
 
     free_bytes: int
     free_inodes: int | None  # None: the file system does not count them
+    file_system: int | None = None  # its number at that host; None where it cannot be told
 
 
 class Problem(StrEnum):
@@ -218,6 +219,9 @@ class SourceTree(Protocol):
 
     def stat(self, path: bytes) -> Entry | None:
         """The entry at `path`, links not followed; None when there is none."""
+
+    def may_write(self) -> bool | None:
+        """Whether the account could write in the root, by what its bits say; nothing is tried. None: cannot be told."""
 
     def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
         """The content of the wanted files, in the order asked for, as many requests in flight as the lane allows.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from migrator.domain.entries import undisplay
 from migrator.domain.plan import (
+    AcceptedFinding,
     Application,
     Bandwidth,
     Calendar,
@@ -27,6 +28,7 @@ from migrator.domain.plan import (
     Waiver,
     Wave,
 )
+from migrator.planfile.accepting_shape import AcceptedShape
 from migrator.planfile.building_acts import check, dns_switch, haproxy_switch, http_switch, own_switch
 from migrator.planfile.content import content_of, digest_of
 from migrator.planfile.effect_shapes import CommandSwitch, FreezeShape, SwitchShape, TargetFreezeShape
@@ -49,6 +51,7 @@ def build(path: Path, shape: PlanShape) -> Plan:
         calendar=_calendar(shape.calendar),
         digest=digest_of(content),
         content=content,
+        accepted_findings=_accepted(shape.accept_findings),
     )
 
 
@@ -78,6 +81,7 @@ class _Builder:
             cutover=Cutover(frozenset(shape.cutover.days), *_clock(shape.cutover.hours)) if shape.cutover else None,
             needs=tuple(shape.needs),
             parallel=shape.parallel,
+            accepted_findings=_accepted(shape.accept_findings),
         )
 
     def _application(self, shape: ApplicationShape) -> Application:
@@ -97,6 +101,7 @@ class _Builder:
             gates=tuple(shape.gates),
             fall_back=_fall_back(shape.fall_back),
             waivers=tuple(Waiver(each.dataset, undisplay(each.path), each.reason) for each in shape.waive),
+            accepted_findings=_accepted(shape.accept_findings),
         )
 
     def _dataset(self, shape: DatasetShape) -> Dataset:
@@ -153,6 +158,10 @@ def _triple(shape: FreezeShape | TargetFreezeShape | CommandSwitch) -> Triple:
 
 def _fall_back(shape: FallBackShape) -> FallBack:
     return FallBack(shape.source_write, shape.endpoint, _triple(shape.freeze) if shape.freeze else None)
+
+
+def _accepted(shapes: list[AcceptedShape]) -> tuple[AcceptedFinding, ...]:
+    return tuple(AcceptedFinding(each.rule, each.reason) for each in shapes)
 
 
 def _calendar(shape: CalendarShape) -> Calendar:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_serializer, model_validator
 
+from migrator.planfile.accepting_shape import AcceptedShape
 from migrator.planfile.check_shapes import CheckShape
 from migrator.planfile.effect_shapes import FreezeShape, SwitchShape, TargetFreezeShape
 from migrator.planfile.endpoint_shapes import EndpointShape
@@ -178,6 +179,9 @@ class ApplicationShape(Mapping):
         description="Items that may stay behind unverified, each by name and for a reason; the switch-over then needs "
         "an approval by `migrator approve`.",
     )
+    accept_findings: list[AcceptedShape] = Field(
+        default=[], description="Preflight warnings about it that are known and accepted."
+    )
     fall_back: FallBackShape = Field(default=FallBackShape(), description="What falling back may do.")
 
 
@@ -191,6 +195,9 @@ class WaveShape(Mapping):
     )
     needs: Names = Field(default=[], description="Waves that come first.")
     parallel: Parallel = Field(default=4, description="Applications side by side.")
+    accept_findings: list[AcceptedShape] = Field(
+        default=[], description="Preflight warnings about its applications that are known and accepted."
+    )
     applications: list[ApplicationShape] = Field(default=[], description="What moves.")
 
 
@@ -202,4 +209,7 @@ class PlanShape(Mapping):
     owners: dict[Name, OwnerShape] = Field(default={}, description="Organisations by key; `default` is always there.")
     endpoints: dict[Name, EndpointShape] = Field(description="Hosts by name: the outgoing provider's and the new ones.")
     calendar: CalendarShape = Field(default=CalendarShape(), description="Days and hours that count for all waves.")
+    accept_findings: list[AcceptedShape] = Field(
+        default=[], description="Preflight warnings that are known and accepted wherever they are told."
+    )
     waves: list[WaveShape] = Field(default=[], description="The waves, in order.")

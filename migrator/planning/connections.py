@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from migrator.domain.plan import Application, EndpointSpec, Wave
 from migrator.domain.reports import Finding
+from migrator.domain.rules import rule_named
+
+_RULE = rule_named("connections")
 
 # What a connection to an endpoint goes through, itself included; nothing for this machine.
 Way = Callable[[str], Sequence[str]]
@@ -53,9 +56,7 @@ class Demand:
         for wave, some in self._chosen:
             for application in some:
                 for name, needed in self._lacking([application], 1).items():
-                    yield Finding(
-                        "connections",
-                        "warning",
+                    yield _RULE.finds(
                         f"it takes {needed} connections to `{name}` at once, more than its `limits.connections` of "
                         f"{self._limits[name]}: one to look, one or two for a mover, and one for each target root",
                         "raise `limits.connections`, or move fewer datasets in one application",
@@ -65,12 +66,11 @@ class Demand:
             fits = self.shares(1).side_by_side[wave.name]
             if fits < most:
                 names = ", ".join(f"`{name}`" for name in self._lacking(some, most))
-                yield Finding(
-                    "connections",
-                    "warning",
+                yield _RULE.finds(
                     f"wave `{wave.name}`: {fits} of its applications at a time, not {most}: "
                     f"`limits.connections` of {names} leaves no room for more locks",
                     "each target root that is being filled costs a connection for its lock",
+                    None,
                 )
 
     def _lacking(self, applications: Sequence[Application], at_once: int) -> dict[str, int]:

@@ -2,62 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from migrator.domain.entries import Entry
 from migrator.domain.events import Note
-from migrator.domain.plan import Dataset
-from migrator.endpoints.contract import TargetTree
+from migrator.domain.phases import Phase
+from migrator.domain.reports import Finding
 from migrator.errors import Refused
-from migrator.planning.preflight import Facts, examine
+from migrator.planning.rules import waiver
+from migrator.planning.rules.accepting import accepted
+from migrator.steps.looking import Looker
 from migrator.steps.records import record_findings
-from migrator.steps.scene import Scene, may_give_away
+from migrator.steps.scene import Scene
 from migrator.switching.readiness import unready
-
-_STRANGERS_NAMED = 4
 
 
 def preflight(scene: Scene) -> None:
     """Return when no rule objects; every warning and note is told. Raises Refused with all errors at once."""
     scene.pool.get_ready()  # they start while we look
-    findings = list(unready(scene.application, scene.place))
+    looker = Looker(
+        scene.plan,
+        scene.application,
+        scene.hosts,
+        scene.looked,
+        scene.on_event,
+        scene.source,
+        scene.target,
+        scene.journal.temp_key,
+        scene.adopt,
+        scene.stop.check,
+    )
+    findings = [*waiver.about(scene.application), *unready(scene.application, scene.place, Phase.PLANNED)]
     for dataset in scene.application.datasets:
-        findings += examine(facts_about(scene, dataset))
+        findings += looker.look(dataset, scene.journal.manifest(dataset.name), is_first=True).findings
+    findings += looker.look_together()
     findings += record_findings(scene.application)
-    for finding in findings:
+    judged = list(accepted(scene.plan, findings))
+    for finding in judged:
         if finding.severity != "error":
-            scene.on_event(Note(finding.sentence, scene.application.name, finding.severity))
-    errors = [finding for finding in findings if finding.severity == "error"]
+            scene.on_event(note_of(finding))
+    errors = [finding for finding in judged if finding.severity == "error"]
     if errors:
         raise Refused("; ".join(error.sentence for error in errors), hint=errors[0].hint)
 
 
-def facts_about(scene: Scene, dataset: Dataset) -> Facts:
-    """What the rules need to know about one dataset, by one login at either side; reads, and changes nothing."""
-    with scene.source(dataset) as source:
-        next(iter(source.scan()))  # raises when the root is missing, no folder, or cannot be listed
-    with scene.target(dataset) as target:
-        space = target.space()
-        found = strangers(target, scene.journal.manifest(dataset.name).knows)
-    return Facts(
-        application=scene.application.name,
-        dataset=dataset,
-        source=scene.source_abilities(dataset),
-        target=scene.target_abilities(dataset),
-        may_set_owner=may_give_away(scene.plan.endpoint(dataset.target.endpoint)),
-        strangers=found,
-        is_adopting=scene.adopt,
-        space=space,
-    )
-
-
-def strangers(tree: TargetTree, known: Callable[[Sequence[bytes]], frozenset[bytes]]) -> tuple[bytes, ...]:
-    """The first few entries at the target that are not `known` to be this migration's."""
-    found: list[bytes] = []
-    for block in tree.scan():
-        paths = [each.path for each in block if isinstance(each, Entry) and each.path]
-        ours = known(paths)
-        found += [path for path in paths if path not in ours]
-        if len(found) >= _STRANGERS_NAMED:
-            break
-    return tuple(found[:_STRANGERS_NAMED])
+def note_of(finding: Finding) -> Note:
+    """What the operator is told of a finding in the course of a run."""
+    if finding.waived is None:
+        return Note(finding.sentence, finding.application, finding.severity)
+    return Note(f"{finding.sentence} (accepted by the plan: {finding.waived})", finding.application)

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 
 from migrator.domain.plan import Application, DnsSwitch
 from migrator.domain.reports import Finding
+from migrator.domain.rules import rule_named
 from migrator.errors import Refused
-from migrator.planning.records import RecordFacts, examine_record
+from migrator.planning.rules.dns_facts import RecordFacts
+from migrator.planning.rules.registry import examine_record
 from migrator.switching.dns import look_at, require_dnspython
+
+NO_SERVER = rule_named("dns-server")
 
 
 def record_findings(application: Application, *, is_offline: bool = False) -> Iterator[Finding]:
@@ -21,7 +25,7 @@ def record_findings(application: Application, *, is_offline: bool = False) -> It
             try:
                 yield from _about(application.name, switch, is_offline=is_offline)
             except Refused as refusal:
-                yield Finding("dns-server", "error", refusal.message, refusal.hint, application.name)
+                yield NO_SERVER.finds(refusal.message, refusal.hint, application.name)
 
 
 def _about(application: str, switch: DnsSwitch, *, is_offline: bool) -> tuple[Finding, ...]:

@@ -18,6 +18,7 @@ from migrator.journal.application import ApplicationJournal
 from migrator.movers.crossing import Crossing
 from migrator.movers.pool import MoverPool
 from migrator.movers.way import Way
+from migrator.planning.rules.looked import Looked
 from migrator.steps.hosts import HERE, Hosts
 
 # What is kept without being asked for, where both lanes can.
@@ -39,6 +40,7 @@ class Scene:
     stop: Stop
     holder: str  # whose lock it is on a target root: this state's
     adopt: bool = False
+    looked: Looked = field(default_factory=Looked)  # shared by all applications of the run
     before_switching: Callable[[], object] = lambda: None  # raises when users may no longer be sent to the target
     _held: ExitStack = field(default_factory=ExitStack)
     _roots: set[Location] = field(default_factory=set)  # that are held
@@ -144,11 +146,8 @@ class Scene:
         return not self.source_abilities(dataset).sees_ctime
 
     def place(self, place: Place) -> Host:
-        """Where a hook or a switch runs: the side of the first dataset, or this machine."""
-        if place == "here":
-            return self.hosts.place(HERE.name)
-        first = self.application.datasets[0]
-        return self.hosts.place(first.source.endpoint if place == "source" else first.target.endpoint)
+        """Where a hook or a switch runs."""
+        return host_at(self.application, self.hosts, place)
 
     def _ends(self, dataset: Dataset) -> set[str]:
         specs = {spec.name: spec for spec in self.plan.endpoints}
@@ -158,6 +157,14 @@ class Scene:
     def note(self, sentence: str) -> None:
         """Tell the operator something worth knowing."""
         self.on_event(Note(sentence, self.application.name))
+
+
+def host_at(application: Application, hosts: Hosts, place: Place) -> Host:
+    """Where a hook or a switch runs: the side of the first dataset, or this machine."""
+    if place == "here":
+        return hosts.place(HERE.name)
+    first = application.datasets[0]
+    return hosts.place(first.source.endpoint if place == "source" else first.target.endpoint)
 
 
 def may_give_away(target: EndpointSpec) -> bool:

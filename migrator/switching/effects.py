@@ -26,6 +26,7 @@ __all__ = [
     "CommandEffect",
     "Effect",
     "SymlinkEffect",
+    "effect_of",
     "effects_of",
     "freeze_effect",
     "target_freeze_effect",
@@ -157,18 +158,19 @@ def effects_of(
     `note` gets sentences for the operator. Raises Refused for a `dns` switch without dnspython.
     """
     return tuple(
-        _effect(application.name, number, switch, place, note)
+        effect_of(application.name, number, switch, place, note)
         for number, switch in enumerate(application.switches, start=1)
     )
 
 
-def _effect(
+def effect_of(
     application: str,
     number: int,
     switch: Switch,
     place: Callable[[Place], Host],
-    note: Callable[[str], None],
+    note: Callable[[str], None] = lambda _: None,
 ) -> Effect:
+    """The switch that stands at `number` in the list of `application`; raises as `effects_of`."""
     name = switch_name(number, switch)
     match switch:
         case Triple():

@@ -26,7 +26,7 @@ from migrator.endpoints.ssh.channel import Channel, Connector
 from migrator.endpoints.ssh.connecting import connector_for, open_session
 from migrator.endpoints.ssh.failures import NoCommand
 from migrator.errors import EndpointUnavailable, LocalFault, MigratorError, SafetyStop
-from tests.support.sshd import Account, ClientKey, Setup, Sshd, descendants, free_port, make_key, running_sshd, wait_for
+from tests.support.sshd import Account, ClientKey, Setup, Sshd, dead_port, descendants, make_key, running_sshd, wait_for
 
 Name = Literal["openssh", "paramiko"]
 
@@ -322,7 +322,7 @@ class TestCommands:
 
     @pytest.mark.usefixtures("impatient")
     def test_an_unreachable_host_raises(self, name: Name, sshd: Sshd) -> None:
-        connector = connector_for(changed(sshd.endpoint(name), port=free_port()), {})
+        connector = connector_for(changed(sshd.endpoint(name), port=dead_port()), {})
         with pytest.raises(EndpointUnavailable, match="refused"):
             connector.run(["true"], 10)
         connector.close()
@@ -426,7 +426,7 @@ def fingerprint(public: str, folder: Path) -> str:
 class TestRefusals:
     def test_a_wrong_port_is_known_soon(self, name: Name, sshd: Sshd) -> None:
         began = time.monotonic()
-        error = refusal(changed(sshd.endpoint(name), port=free_port()))
+        error = refusal(changed(sshd.endpoint(name), port=dead_port()))
         assert isinstance(error, EndpointUnavailable)
         assert "the connection was refused" in error.message
         assert time.monotonic() - began < 60
@@ -553,7 +553,7 @@ class TestJumps:
     @pytest.mark.usefixtures("impatient")
     def test_a_closed_port_behind_the_jump(self, name: Name, sshd: Sshd, bastion: Sshd) -> None:
         hop = bastion.endpoint(name, "bastion")
-        error = refusal(changed(sshd.endpoint(name), jump="bastion", port=free_port()), {"bastion": hop})
+        error = refusal(changed(sshd.endpoint(name), jump="bastion", port=dead_port()), {"bastion": hop})
         assert isinstance(error, EndpointUnavailable)
         assert "`legacy`: the connection was refused" in error.message
 

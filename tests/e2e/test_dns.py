@@ -10,7 +10,7 @@ import pytest
 from tests.support.moves import Move
 from tests.support.nameservers import ZONE, Key, Server, make_tsig_key, running_primary, running_secondary
 from tests.support.plans import Mapped
-from tests.support.sshd import free_port
+from tests.support.sshd import dead_port
 from tests.support.trees import build_many
 
 NEW = "10.18.0.7"
@@ -84,7 +84,7 @@ def test_a_key_that_the_server_does_not_know_is_refused_before_anything_is_copie
 def test_a_name_server_that_is_down_is_an_endpoint_that_cannot_be_reached(
     move: Move, key: Key, primary: Server
 ) -> None:
-    cli = move.cli(switch=[dns_switch(primary, key, server=f"127.0.0.1:{free_port()}")])
+    cli = move.cli(switch=[dns_switch(primary, key, server=f"127.0.0.1:{dead_port()}")])
     assert "cannot be asked" in str(cli("plan", expect=10))
     cli("plan", "--offline")
 

@@ -17,7 +17,7 @@ from migrator.domain.plan import EndpointSpec, Ssh
 from tests.support.cli import clean_environment, run
 from tests.support.moves import NAME, Move, footprint, give
 from tests.support.plans import remote
-from tests.support.sshd import Account, Sshd, free_port, make_key, wait_for
+from tests.support.sshd import Account, Sshd, dead_port, make_key, wait_for
 from tests.support.trees import build_many, build_nasty, differences
 
 
@@ -91,7 +91,7 @@ def test_an_unknown_host_key_stops_before_any_log_in(connector: str, role: str, 
 
 @pytest.mark.parametrize("connector", ["openssh", "paramiko"])
 def test_a_wrong_port_is_told_within_30_seconds(connector: str, sshd: Sshd, move: Move) -> None:
-    spec = with_ssh(sshd.endpoint("openssh" if connector == "openssh" else "paramiko"), port=free_port())
+    spec = with_ssh(sshd.endpoint("openssh" if connector == "openssh" else "paramiko"), port=dead_port())
     began = time.monotonic()
     replace(move, source_end=remote(spec)).cli()("run", "--yes", expect=10)
     assert time.monotonic() - began < 30

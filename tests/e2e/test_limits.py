@@ -59,14 +59,15 @@ def test_a_rate_is_raised_while_a_run_is_under_way(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_was_told_does_not_count_for_the_next(tmp_path: Path) -> None:
     move, cli = prepared(tmp_path, "100 kB/s")
-    with cli.started("run", "--yes") as run:
-        wait_for((cli.state / "moving-house" / "runs.lock").exists, "the run is under way", 30)
+    with cli.started("run", "--yes", "--json") as run:
+        assert run.stdout is not None
+        assert json.loads(run.stdout.readline())["event"] == "run.started"
         cli("limit", "old", "1kB/s")
         os.kill(run.pid, signal.SIGKILL)
-        run.wait(30)
+        run.wait(60)
     assert limits(cli) == []
     with cli.started("run", "--yes") as run:
-        wait_for(lambda: not list((cli.state / "moving-house" / "limits").iterdir()), "the old limit is gone", 30)
+        wait_for(lambda: not list((cli.state / "moving-house" / "limits").iterdir()), "the old limit is gone")
         cli("limit", "old", "none")
         (tmp_path / "go").touch()
         assert run.wait(60) == 0

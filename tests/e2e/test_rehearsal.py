@@ -224,7 +224,7 @@ def test_a_rehearsal_that_is_stopped_leaves_the_one_before_in_force(move: Move) 
         run.send_signal(signal.SIGTERM)
         for _ in run.stdout:  # to its end
             pass
-        assert run.wait(30) in (0, 143)
+        assert run.wait(60) in (0, 143)
     assert cli.applications()[NAME]["rehearsal"]["holds"]
     if run.returncode == 143:
         assert cli.applications()[NAME]["rehearsal"] == before

@@ -96,7 +96,7 @@ def test_a_freeze_that_was_killed_is_probed_before_anything_else(moment: str, tm
     with cli.started("run", "--yes") as run:
         wait_for((move.folder / "begun").exists, "the run freezes", 60)
         os.kill(run.pid, signal.SIGKILL)
-        run.wait(30)
+        run.wait(60)
     (move.folder / "go").touch()
     if moment == "frozen":  # as if the hook, which ends with the run, had just done its work
         move.frozen.touch()
@@ -117,7 +117,7 @@ def test_rolling_back_goes_on_after_it_was_killed(phase: str, tmp_path: Path) ->
     with cli.started("roll-back", "--yes") as run:
         wait_for(begun.exists, "the roll back thaws", 60)
         os.kill(run.pid, signal.SIGKILL)
-        run.wait(30)
+        run.wait(60)
     go.touch()
     assert cli.phases() == {NAME: phase}
     cli("roll-back", "--yes")
@@ -243,7 +243,7 @@ def test_a_server_that_bears_less_than_the_plan_says_gets_less(
             source = ground / f"source-{name}"
             move = Move(tmp_path / name, source, tmp_path / f"target-{name}", source_end=remote(spec, lane="agent"))
             move.folder.mkdir()
-            build_many(bytes(move.source), 3000)
+            build_many(bytes(move.source), 1000)
             moves.append(move)
         give(ground, sshd.setup.account)
         cli = moves[1].cli(moves[0].application() | {"name": "a"})

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from migrator.domain.plan import Lane, Ssh
-from tests.faults.hostile_run import Ended, measured
+from tests.faults.hostile_run import MOST_MEMORY_MB, Ended, measured
 from tests.faults.proxy import Fault, faulty_line
 from tests.support.moves import Move, give
 from tests.support.plans import local, remote
@@ -32,10 +31,19 @@ WAYS: tuple[Way, ...] = get_args(Way)
 
 FILES = ((40, 3_000), (4, 400_000), (1, 9_000_000))  # the last goes in chunks
 CLEAN_CODES = (0, 3, 10)
-IN_LINE = Fault()
 
 
-@dataclass
+@dataclass(frozen=True)
+class Fared:
+    """How a run over a line with a fault ended."""
+
+    ended: Ended
+    violations: tuple[str, ...]
+    has_struck: bool  # the fault
+    silence_seconds: float  # the longest time that it held out on a line on which nothing came
+
+
+@dataclass(frozen=True)
 class Crossing:
     """One tree on its way through a proxy."""
 
@@ -61,22 +69,25 @@ class Crossing:
         give(ground, self.account)
         return Move(near, source, target, *((end, local()) if direction == "from" else (local(), end)))
 
-    def run(self, fault: Callable[[int], Fault], until: str = "seeded") -> tuple[Ended, list[str], float | None]:
-        """Run with the fault, then without: how the first ended, violations, and seconds from the fault to the end."""
-        with faulty_line(self.server.port, fault) as proxy:
+    def run(self, fault: Fault, *, for_ever: bool = False) -> Fared:
+        """Seed with that fault on all connections until it has struck, or for ever; then once more without."""
+        with faulty_line(self.server.port, lambda _: fault) as proxy:
+            if not for_ever:
+                proxy.fault = lambda _: Fault() if proxy.has_faulted else fault
             move = self.prepared(proxy.port)
             cli = move.cli()
-            argv = ["run", str(cli.plan), "--state", str(cli.state), "--until", until, "--yes"]
+            argv = ["run", str(cli.plan), "--state", str(cli.state), "--until", "seeded"]
             ended = measured(argv, move.folder)
-            noticed = None if proxy.faulted_at is None else time.monotonic() - proxy.faulted_at
             violations = list(_violations(ended, move))
-            proxy.fault = lambda _: IN_LINE
+            proxy.fault = lambda _: Fault()
+            has_struck, silence_seconds = proxy.has_faulted, max(proxy.silences, default=0.0)
             again = measured(argv, move.folder)
         if again.code != 0:
             violations.append(f"the next run ended with {again.code}: {again.said[-600:]}")
         elif found := differences(move.source, move.target, nanoseconds=False):
             violations.append(f"the next run left differences: {found[:3]}")
-        return ended, violations, noticed
+        shutil.rmtree(self.account.data / "line")
+        return Fared(ended, tuple(violations), has_struck, silence_seconds)
 
 
 def plant(root: Path) -> None:
@@ -93,10 +104,13 @@ def _violations(ended: Ended, move: Move) -> Iterator[str]:
         yield f"a traceback: {ended.said[-3000:]}"
     if ended.code and not ("error:" in ended.said and "hint:" in ended.said):
         yield f"no error with a hint: {ended.said[-600:]}"
-    if ended.memory_mb > 300:
+    if ended.memory_mb > MOST_MEMORY_MB:
         yield f"{ended.memory_mb:.0f} MB of memory"
-    if not move.target.exists():
-        return
+    if move.target.exists():
+        yield from _partial_files(ended, move)
+
+
+def _partial_files(ended: Ended, move: Move) -> Iterator[str]:
     wanted, found = snapshot(move.source, nanoseconds=False), snapshot(move.target, nanoseconds=False)
     for path, fact in found.items():
         is_final = fact.kind == "file" and b".migrator-" not in path

@@ -1,9 +1,8 @@
-"""A run of migrator against a hostile server, and what of it must not have been."""
+"""A run of migrator against a hostile server or agent, and what of it must not have been."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -12,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from migrator.domain.plan import EndpointSpec
-from tests.faults import hostile_sftp, sftp_server
+from migrator.domain.plan import Lane
+from tests.faults import hostile_agent, hostile_sftp, sftp_server
+from tests.faults.hostile_agent import REAL
+from tests.faults.hostile_agent import Behaviour as AgentBehaviour
 from tests.faults.hostile_sftp import Behaviour
 from tests.support.cli import COMMAND, clean_environment
 from tests.support.moves import Move, give
@@ -22,7 +23,8 @@ from tests.support.sshd import Account, Setup, Sshd, make_key, own_account, runn
 from tests.support.trees import snapshot, write_file
 
 MOST_MEMORY_MB = 300
-PATIENCE_SECONDS = 240
+MOST_SAID = 20_000  # characters
+PATIENCE_SECONDS = 400
 
 # Linux counts in a child's peak what its parent had when it was started: so a small one starts it.
 _MEASURED = """\
@@ -81,10 +83,21 @@ def site(folder: Path) -> Iterator[Site]:
         keep = place / "keep"
         keep.mkdir()
         keep.chmod(0o777)
-        command = f"env PYTHONPATH={place} python3 -B -m tests.faults.hostile_sftp {keep}"
         key = make_key(folder / "key")
-        with running_sshd(Setup(account, key, subsystem=command)) as server:
+        command = f"env PYTHONPATH={place} {REAL} -B -m tests.faults.hostile_sftp {keep}"
+        path = f"SetEnv PATH={_liar(place)}:/usr/bin:/bin HOSTILE_FOLDER={keep}"
+        with running_sshd(Setup(account, key, subsystem=command, lines=(path,))) as server:
             yield Site(server, account, keep, folder / "run")
+
+
+def _liar(place: Path) -> Path:
+    """A folder with a `python3` that lies."""
+    liar = place / "bin" / "python3"
+    liar.parent.mkdir()
+    assert hostile_agent.__file__ is not None
+    liar.write_text(f"#!{REAL} -B\n" + Path(hostile_agent.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    liar.chmod(0o755)
+    return liar.parent
 
 
 def measured(argv: list[str], folder: Path) -> Ended:
@@ -103,40 +116,41 @@ def measured(argv: list[str], folder: Path) -> Ended:
     return Ended(done.returncode, done.stdout + done.stderr, int(peak.read_text()) / 1024)
 
 
-def hostile_run(site: Site, behaviour: Behaviour, connector: str = "openssh") -> tuple[Ended, list[str]]:
+def hostile_run(site: Site, behaviour: Behaviour | AgentBehaviour) -> tuple[Ended, list[str]]:
     """One run up to `verified` against that behaviour, and what was violated."""
     for left in site.keep.iterdir():
         left.unlink()
     (site.keep / "behaviour").write_text(behaviour.name)
-    spec: EndpointSpec = site.server.endpoint("paramiko" if connector == "paramiko" else "openssh")
-    move = site.move(remote(spec), behaviour.role)
-    cli = move.cli()
+    lane: Lane = "sftp" if isinstance(behaviour, Behaviour) else "agent"
+    move = site.move(remote(site.server.endpoint("openssh"), lane), behaviour.role)
+    # With an agent the default would believe a source that looks unchanged, and not ask for its content again.
+    cli = move.cli(dataset={"proof": "hash"})
     around = [move.source.parent, move.target.parent]
     before = [_outside(place, move.target) for place in around]
     argv = ["run", str(cli.plan), "--state", str(cli.state), "--until", "verified", "--yes"]
     ended = measured(argv, move.folder)
     if behaviour.name == LINK_THEN_CHILD:
         measured(argv, move.folder)
-    faults = list(_faults(ended, behaviour))
+    faults = list(_faults(ended, behaviour.codes))
     if [_outside(place, move.target) for place in around] != before:
         faults.append("something outside the target root was touched")
-    faults += _forbidden_writes(site.keep / "writes", behaviour, move.target)
+    faults += _forbidden_writes(site.keep / "writes", behaviour.role, move.target)
     return ended, [f"{behaviour.name}: {fault}" for fault in faults]
 
 
 LINK_THEN_CHILD = "a folder that is a link at the next listing"
 
 
-def _faults(ended: Ended, behaviour: Behaviour) -> Iterator[str]:
-    if ended.code not in behaviour.codes:
-        yield f"exit {ended.code} instead of {behaviour.codes}: {ended.said[-600:]}"
+def _faults(ended: Ended, codes: tuple[int, ...]) -> Iterator[str]:
+    if ended.code not in codes:
+        yield f"exit {ended.code} instead of {codes}: {ended.said[-600:]}"
     if ended.memory_mb > MOST_MEMORY_MB:
         yield f"{ended.memory_mb:.0f} MB of memory"
     if "Traceback" in ended.said:
         yield f"a traceback: {ended.said[-3000:]}"
     if "\x1b" in ended.said:
         yield "an escape reached the terminal"
-    if len(ended.said) > 20_000:
+    if len(ended.said) > MOST_SAID:
         yield f"{len(ended.said)} characters were said"
     if ended.code and not ("error:" in ended.said and "hint:" in ended.said):
         yield f"no error with a hint: {ended.said[-600:]}"
@@ -153,20 +167,15 @@ def _outside(around: Path, target: Path) -> dict[bytes, object]:
     }
 
 
-def _forbidden_writes(log: Path, behaviour: Behaviour, target: Path) -> Iterator[str]:
+def _forbidden_writes(log: Path, role: str, target: Path) -> Iterator[str]:
     """What the server was asked to change although nobody may ask that of it."""
     if not log.exists():
         return
     for line in log.read_text().splitlines():
         what, *places = line.split()
-        if behaviour.role == "source":
+        if role == "source":
             yield f"the source was asked for {what}"
         for place in map(bytes.fromhex, places):
             is_lease = place.startswith(bytes(target.parent / f".{target.name}.migrator-lease"))
             if place and not is_lease and place != bytes(target) and not place.startswith(bytes(target) + b"/"):
                 yield f"{what} was asked for at {place!r}"
-
-
-def told(ended: Ended) -> str:
-    """A line about a run, for a log."""
-    return json.dumps({"code": ended.code, "memory_mb": round(ended.memory_mb)})

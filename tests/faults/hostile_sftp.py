@@ -20,7 +20,7 @@ from tests.faults.sftp_server import Request, Server, Tamper, attributes, names,
 
 FILE, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777
 MUCH = 10_000_000
-ENDLESS_BYTES = 1 << 30  # more than anybody should take, and not more than a disk holds
+ENDLESS_BYTES = 256 << 20  # more than anybody should take, and not more than a disk holds
 
 Role = Literal["source", "target"]
 
@@ -39,9 +39,7 @@ class Behaviour:
 BEHAVIOURS: dict[str, Behaviour] = {}
 
 
-def behaviour(
-    name: str, *codes: int, role: Role = "source", is_slow: bool = False
-) -> Callable[[Tamper], Tamper]:
+def behaviour(name: str, *codes: int, role: Role = "source", is_slow: bool = False) -> Callable[[Tamper], Tamper]:
     """A run against the decorated tampering may end with one of `codes`."""
 
     def add(tamper: Tamper) -> Tamper:
@@ -55,7 +53,7 @@ def lists(name: str, code: int, *listed: tuple[bytes, int], role: Role = "source
     """A server whose root holds these names and modes, too, in one answer."""
 
     def tamper(server: Server, request: Request) -> bytes | None:
-        if request.kind != sftp.READDIR or not is_root(server, request) or server.turn("listed %d" % os.getpid()):
+        if request.kind != sftp.READDIR or not is_root(server, request) or server.is_again("listed"):
             return None
         facts = [(each, attributes(mode, 5 if stat.S_ISREG(mode) else 0)) for each, mode in listed]
         return packet(sftp.NAME, request.number, names(*facts))
@@ -84,12 +82,12 @@ lists("a name that comes again in the next answer", 8, (b"alpha", FILE))
 lists("a link and then a child of it", 8, (b"door", LINK), (b"door/child", FILE))
 lists("a link that is a folder a moment later", 8, (b"door", LINK), (b"door", FOLDER))
 lists("dot-dot as a file", 0, (b"..", FILE), (b".", LINK))
-lists("a name of 60 kB", 3, (b"n" * 60_000, FILE))
+lists("a name of 60 kB", 8, (b"n" * 60_000, FILE))
 lists("a target that lists a name upwards", 8, (b"../outside", FILE), role="target")
 lists("a target that lists an empty name", 8, (b"", FOLDER), role="target")
 
 
-@behaviour("names without end", 8)
+@behaviour("names without end", 8, is_slow=True)
 def _endless_names(server: Server, request: Request) -> bytes | None:
     if request.kind != sftp.READDIR:
         return None
@@ -119,7 +117,7 @@ def _endless_depth(server: Server, request: Request) -> bytes | None:
         return status(request.number, sftp.OK)
     if request.kind != sftp.READDIR:
         return None
-    if server.turn(f"listed {request.handle.decode()} {os.getpid()}"):
+    if server.is_again(request.handle.decode()):
         return status(request.number, sftp.EOF)
     return packet(sftp.NAME, request.number, names((b"deep" * 50, attributes(FOLDER)), (b".", attributes(FOLDER))))
 
@@ -158,7 +156,7 @@ answers(
 
 @behaviour("a name that would write on a terminal", 0)
 def _escapes(server: Server, request: Request) -> bytes | None:
-    if request.kind == sftp.READDIR and is_root(server, request) and not server.turn("listed %d" % os.getpid()):
+    if request.kind == sftp.READDIR and is_root(server, request) and not server.is_again("listed"):
         return packet(sftp.NAME, request.number, names((b"\x1b]0;owned\x07\r\n", attributes(FOLDER))))
     if request.kind == sftp.OPENDIR and request.name.startswith(b"\x1b"):
         return packet(sftp.HANDLE, request.number, string(server.new_handle(-1, request.path)))
@@ -192,7 +190,9 @@ reads(
 )
 reads("more bytes than were asked for", 8, instead=lambda request, _, length: data(request, bytes(length + 1)))
 reads("a file without an end", 3, instead=lambda request, _, length: data(request, bytes(min(length, 32768))))
-reads("content that differs each time", 3, instead=lambda request, at, n: data(request, os.urandom(min(n, 1000 - at))))
+reads(
+    "content that differs each time", 3, 4, instead=lambda request, at, n: data(request, os.urandom(min(n, 1000 - at)))
+)
 reads("empty content instead of an end", 3, instead=lambda request, _at, _n: data(request, b""))
 reads("a status instead of content", 3, instead=lambda request, _at, _n: status(request.number, sftp.OK))
 reads(
@@ -210,10 +210,13 @@ reads(
 reads(
     "content of another place",
     3,
+    4,
     of=b"large",
-    instead=lambda request, at, n: data(request, (b"%032d" % (at + time.monotonic_ns())) * (min(n, 600_000 - at) // 32))
-    if at < 600_000
-    else status(request.number, sftp.EOF),
+    instead=lambda request, at, n: (
+        data(request, (b"%032d" % (at + time.monotonic_ns())) * (min(n, 600_000 - at) // 32))
+        if at < 600_000
+        else status(request.number, sftp.EOF)
+    ),
 )
 
 
@@ -229,7 +232,8 @@ def _grows(server: Server, request: Request) -> bytes | None:
         return packet(sftp.ATTRS, request.number, attributes(FILE, 1 << 62))
     if request.kind == sftp.READ:
         given = server.turn("read")
-        return data(request, bytes(32768)) if given < ENDLESS_BYTES // 32768 else status(request.number, sftp.EOF)
+        length = min(32768, int.from_bytes(request.body[-4:], "big"))
+        return data(request, bytes(length)) if given < ENDLESS_BYTES // 32768 else status(request.number, sftp.EOF)
     return None
 
 
@@ -241,7 +245,9 @@ def opens(name: str, *codes: int, instead: Callable[[Request], bytes]) -> None:
     )
 
 
-opens("a file that is gone when it is opened", 0, 3, instead=lambda request: status(request.number, sftp.NO_SUCH_FILE))
+opens(
+    "a file that is gone when it is opened", 0, 3, 4, instead=lambda request: status(request.number, sftp.NO_SUCH_FILE)
+)
 opens("a file that nobody may read", 3, instead=lambda request: status(request.number, sftp.PERMISSION_DENIED))
 opens("opened, but without a handle", 8, instead=lambda request: status(request.number, sftp.OK)[:5] + b"junk")
 opens(
@@ -256,20 +262,20 @@ opens(
 )
 
 
-@behaviour("a file that turns out to be a folder", 3)
+@behaviour("a file that turns out to be a folder", 3, 4)
 def _type_lie(_server: Server, request: Request) -> bytes | None:
     is_meant = request.kind in (sftp.FSTAT, sftp.LSTAT) and request.name == b"alpha"
     return packet(sftp.ATTRS, request.number, attributes(FOLDER)) if is_meant else None
 
 
-@behaviour("a file of another age at each look", 3)
+@behaviour("a file of another age at each look", 3, 4)
 def _ageing(server: Server, request: Request) -> bytes | None:
     if request.kind not in (sftp.FSTAT, sftp.LSTAT) or request.name != b"alpha":
         return None
     return packet(sftp.ATTRS, request.number, attributes(FILE, 1000, 1_500_000_000 + server.turn("look")))
 
 
-@behaviour("a file that is gone while it is read", 3)
+@behaviour("a file that is gone while it is read", 3, 4)
 def _vanishing(_server: Server, request: Request) -> bytes | None:
     is_meant = request.kind == sftp.LSTAT and request.name == b"alpha"
     return status(request.number, sftp.NO_SUCH_FILE) if is_meant else None
@@ -277,15 +283,15 @@ def _vanishing(_server: Server, request: Request) -> bytes | None:
 
 @behaviour("a folder that is a link at the next listing", 0, 3)
 def _link_then_child(server: Server, request: Request) -> bytes | None:
-    """First `door` is a link out of the tree, then a folder with a file: whoever followed the link would write there."""
-    if request.kind == sftp.READDIR and is_root(server, request) and not server.turn("listed %d" % os.getpid()):
+    """`door` is a link out of the tree, later a folder: who follows the link for what is in it writes outside."""
+    if request.kind == sftp.READDIR and is_root(server, request) and not server.is_again("listed"):
         mode = FOLDER if server.turn("passes") else LINK
         return packet(sftp.NAME, request.number, names((b"door", attributes(mode))))
     if request.kind == sftp.READLINK and request.name == b"door":
         return packet(sftp.NAME, request.number, names((b"../outside", bytes(4))))
     if request.kind == sftp.OPENDIR and request.name == b"door":
         return packet(sftp.HANDLE, request.number, string(server.new_handle(-1, request.path)))
-    if request.kind == sftp.READDIR and request.name == b"door" and not server.turn("door %d" % os.getpid()):
+    if request.kind == sftp.READDIR and request.name == b"door" and not server.is_again("door"):
         return packet(sftp.NAME, request.number, names((b"child", attributes(FOLDER)), (b".", attributes(FOLDER))))
     if b"/door" in request.path:
         return status(request.number, sftp.EOF if request.kind == sftp.READDIR else sftp.OK)
@@ -331,8 +337,8 @@ def _one_handle(server: Server, request: Request) -> bytes | None:
 
 answers("an answer to nobody", 8, kind=sftp.OPENDIR, instead=lambda number: status(number + 1000, sftp.OK))
 answers("an answer twice", 8, kind=sftp.READDIR, instead=lambda number: status(number, sftp.EOF) * 2)
-answers("a packet of 4 GB", 8, kind=sftp.OPENDIR, instead=lambda number: b"\xff\xff\xff\xff" + bytes(100))
-answers("a packet of one byte", 8, kind=sftp.OPENDIR, instead=lambda number: b"\0\0\0\1" + bytes(100))
+answers("a packet of 4 GB", 8, kind=sftp.OPENDIR, instead=lambda _: b"\xff\xff\xff\xff" + bytes(100))
+answers("a packet of one byte", 8, kind=sftp.OPENDIR, instead=lambda _: b"\0\0\0\1" + bytes(100))
 answers("a kind of packet that there is not", 8, kind=sftp.OPENDIR, instead=lambda number: packet(250, number))
 answers(
     "an answer of 100 MB piece by piece",
@@ -346,8 +352,8 @@ answers(
 def _swapped(server: Server, request: Request) -> bytes | None:
     if request.kind != sftp.READ:
         return None
-    other = Request(*struct.unpack(">xxxxBI", (head := server.hear(9)))[:2], b"")
-    other = Request(other.kind, other.number, server.hear(int.from_bytes(head[:4], "big") - 5))
+    length, kind, number = struct.unpack(">IBI", server.hear(9))
+    other = Request(kind, number, server.hear(length - 5))
     number, other.number = other.number, request.number
     first = server.answer(other)
     request.number = number
@@ -445,7 +451,9 @@ target(
     kind=sftp.MKDIR,
     instead=lambda _, request: status(request.number, sftp.OK),
 )
-target("a target that renames nothing", 3, kind=sftp.EXTENDED, instead=lambda _, request: status(request.number, sftp.OK))
+target(
+    "a target that renames nothing", 3, kind=sftp.EXTENDED, instead=lambda _, request: status(request.number, sftp.OK)
+)
 
 
 def main() -> None:

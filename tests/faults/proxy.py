@@ -22,8 +22,8 @@ _SLOW_BYTES_A_SECOND = 20_000
 class Fault:
     """What befalls one connection, once so many bytes have come from the server.
 
-    cut: both ends get a reset. stall: nothing passes any more. half-open: the server's end is closed, the client is
-    told nothing and its bytes are swallowed. slow: 20 kB a second from then on. flip: one bit of what follows is
+    cut: both ends get a reset. stall: nothing passes any more. half-open: the server's end is closed as well, and the
+    client is not told. slow: 20 kB a second from then on. flip: one bit of what follows is
     turned. refuse: a reset before the first byte. no banner: the line stands, and nobody speaks. noise: 10 MB of text
     without a line end where the banner should be.
     """
@@ -39,7 +39,8 @@ class Proxy:
         self.fault = fault
         self.connections = 0
         self.carried_bytes = 0  # from the server, on all connections
-        self.faulted_at: float | None = None  # time.monotonic() of the first fault
+        self.has_faulted = False
+        self.silences: list[float] = []  # seconds that clients held out on a line on which nothing came any more
         self._server_port = server_port
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -75,30 +76,31 @@ class Proxy:
             elif fault.kind == "no banner":
                 self._swallow(client)
             elif fault.kind == "noise":
-                self._has_faulted()
+                self.has_faulted = True
                 client.sendall(b"Welcome to the machine. " * 400_000)
                 self._swallow(client)
             else:
                 with socket.create_connection(("127.0.0.1", self._server_port)) as server:
                     _Carrying(self, client, server, fault).carry()
 
-    def _has_faulted(self) -> None:
-        self.faulted_at = self.faulted_at or time.monotonic()
-
     def _reset(self, *ends: socket.socket) -> None:
-        self._has_faulted()
+        self.has_faulted = True
         for end in ends:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             end.close()
 
     def _swallow(self, client: socket.socket) -> None:
         """Take what the client says until it leaves or all is over."""
-        self._has_faulted()
+        self.has_faulted = True
+        begun = time.monotonic()
         client.settimeout(0.1)
-        while not self._over.is_set():
-            with contextlib.suppress(TimeoutError):
-                if not client.recv(1 << 16):
-                    return
+        try:
+            while not self._over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    if not client.recv(1 << 16):
+                        return
+        finally:
+            self.silences.append(time.monotonic() - begun)
 
 
 class _Carrying:
@@ -146,15 +148,14 @@ class _Carrying:
             self._server.close()
             proxy._swallow(self._client)
         elif self._fault.kind == "stall":
-            proxy._has_faulted()
-            proxy._over.wait()
+            proxy._swallow(self._client)
         elif self._fault.kind == "slow":
             for start in range(0, len(rest), _SLOW_BYTES_A_SECOND // 10):
                 self._client.sendall(rest[start : start + _SLOW_BYTES_A_SECOND // 10])
                 time.sleep(0.1)  # this is the speed of the line, nothing that is waited for
             return True
         else:
-            proxy._has_faulted()
+            proxy.has_faulted = True
             self._client.sendall(bytes([rest[0] ^ 0x10]) + rest[1:])
             self._fault = Fault()
             return True

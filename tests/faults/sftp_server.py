@@ -15,7 +15,18 @@ from collections.abc import Callable
 
 INIT, VERSION = 1, 2
 OPEN, CLOSE, READ, WRITE, LSTAT, FSTAT, SETSTAT, FSETSTAT = 3, 4, 5, 6, 7, 8, 9, 10
-OPENDIR, READDIR, REMOVE, MKDIR, RMDIR, REALPATH, STAT, RENAME, READLINK, SYMLINK = 11, 12, 13, 14, 15, 16, 17, 18, 19, 20
+OPENDIR, READDIR, REMOVE, MKDIR, RMDIR, REALPATH, STAT, RENAME, READLINK, SYMLINK = (
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    18,
+    19,
+    20,
+)
 STATUS, HANDLE, DATA, NAME, ATTRS, EXTENDED = 101, 102, 103, 104, 105, 200
 
 OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, UNSUPPORTED = 0, 1, 2, 3, 4, 8
@@ -95,6 +106,7 @@ class Server:
         self._tamper = tamper
         self._opened = 0
         self.handles: dict[bytes, tuple[int, bytes]] = {}  # descriptor and path
+        self._asked: set[str] = set()
         self._unlisted: dict[bytes, list[bytes]] = {}
 
     def serve(self) -> None:
@@ -130,6 +142,12 @@ class Server:
             file.write(b".")
             file.flush()
             return file.tell() - 1
+
+    def is_again(self, what: str) -> bool:
+        """Whether this was asked before in this session."""
+        was_asked = what in self._asked
+        self._asked.add(what)
+        return was_asked
 
     def answer(self, request: Request) -> bytes:
         if request.kind in ABOUT_A_HANDLE:
@@ -184,10 +202,8 @@ class Server:
         if kind in (REALPATH, READLINK):
             found = os.path.realpath(path) if kind == REALPATH else os.readlink(path)
             return packet(NAME, number, names((found, bytes(4))))
-        if kind in (OPEN, OPENDIR):
-            return self._open(request)
-        done = self._change(request)
-        return status(number, OK if done else UNSUPPORTED)
+        is_opening = kind in (OPEN, OPENDIR)
+        return self._open(request) if is_opening else status(number, OK if self._change(request) else UNSUPPORTED)
 
     def _open(self, request: Request) -> bytes:
         if request.kind == OPENDIR:
@@ -272,5 +288,3 @@ class _Changes:
             os.chmod(place, self.mode)
         if self._times is not None:
             os.utime(place, self._times)
-
-

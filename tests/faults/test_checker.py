@@ -36,8 +36,9 @@ class Ground:
 
     def evidence(self, **more: object) -> Evidence:
         """What the checker gets, with the end of a command in good order; `more` changes that."""
-        evidence = Evidence(self.place, self.versions, self.before, self.export, has_ended=True, is_switched=True)
-        return dataclasses.replace(evidence, reference=self.reference, **more)  # type: ignore[arg-type]
+        usual = {"has_ended": True, "is_switched": True, "reference": self.reference}
+        evidence = Evidence(self.place, self.versions, self.before, self.export)
+        return dataclasses.replace(evidence, **{**usual, **more})  # type: ignore[arg-type]
 
     def edit(self, statement: str, database: str = f"applications/{NAME}.db") -> None:
         """Change the state by hand."""
@@ -301,6 +302,17 @@ def test_a_broken_state(invariant: str, breakage: Callable[[Ground], None], grou
 )
 def test_what_was_seen_elsewhere(invariant: str, more: dict[str, object], ground: Ground) -> None:
     assert [line.partition(":")[0] for line in violations(ground.evidence(**more))] == [invariant]
+
+
+def test_a_lane_of_whole_seconds(ground: Ground) -> None:
+    path = ground.place.target / "giant"
+    seconds = path.stat().st_mtime_ns // 10**9
+    os.utime(path, ns=(0, seconds * 10**9))
+    sound = ground.evidence(sees_nanoseconds=False, reference=None)
+    assert violations(sound) == []
+    os.utime(path, ns=(0, (seconds + 1) * 10**9))
+    (line,) = violations(ground.evidence(sees_nanoseconds=False, reference=None))
+    assert line.startswith("I5:")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from bench.peers import Crossing
 from bench.report import limit_of, tables
 from bench.rows import Row
 from bench.turns import Results, server_for
-from tests.support.sshd import HOST, free_port
+from tests.support.sshd import HOST, dead_port
 
 TOP = Path(__file__).parents[2]
 MB, MIB = 1_000_000, 1 << 20
@@ -112,7 +112,7 @@ def test_a_window_that_is_full_waits_for_its_receipts(echo: int) -> None:
 
 
 def test_a_line_to_nowhere_closes_what_it_cannot_connect(echo: int) -> None:
-    with delay_line(free_port()) as line:
+    with delay_line(dead_port()) as line:
         for _ in range(2):
             with socket.create_connection(("127.0.0.1", line.port), timeout=10) as end:
                 assert end.recv(1) == b""

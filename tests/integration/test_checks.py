@@ -20,7 +20,7 @@ from migrator.endpoints.contract import Completed, Endpoint
 from migrator.errors import EndpointUnavailable, Interrupted
 from migrator.switching import checks
 from migrator.switching.checks import Checking, make_checks
-from tests.support.sshd import free_port
+from tests.support.sshd import dead_port
 from tests.support.web import Reply, serving
 
 Places = Callable[[Place], Endpoint]
@@ -86,7 +86,7 @@ def test_a_port_takes_connections_or_does_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert made(TcpCheck("127.0.0.1", port, "always", 1.0))[0].has_passed
-    port = free_port()
+    port = dead_port()
     assert reason(TcpCheck("127.0.0.1", port, "always", 1.0)).startswith(f"127.0.0.1:{port} does not take connections")
 
 

@@ -37,7 +37,7 @@ from tests.support.nameservers import (
     running_primary,
     running_secondary,
 )
-from tests.support.sshd import free_port, wait_for
+from tests.support.sshd import dead_port, wait_for
 
 Kind = Literal["A", "AAAA", "CNAME", "TXT"]
 Move = Callable[[Effect, Memory, OnEvent], None]
@@ -328,7 +328,7 @@ def test_a_server_that_is_away_while_the_others_are_ahead_is_waited_for(
 
 @pytest.mark.usefixtures("hurried")
 def test_nobody_listening_is_unknown_and_told_at_planning_time() -> None:
-    nowhere = NameServer("127.0.0.1", free_port())
+    nowhere = NameServer("127.0.0.1", dead_port())
     switch = DnsSwitch(nowhere, ZONE, "eau", "A", NEW, 60, None, (nowhere,))
     assert effect_of(switch).probe() is Answer.UNKNOWN
     with pytest.raises(EndpointUnavailable, match=f"{nowhere} cannot be asked: no answer in time"):

@@ -19,7 +19,7 @@ from migrator.switching.cautious import put_in_place, take_back
 from migrator.switching.effect import Answer
 from migrator.switching.http import HttpEffect
 from migrator.switching.requests import Unanswered, ask
-from tests.support.sshd import free_port
+from tests.support.sshd import dead_port
 from tests.support.web import Api, Asked, Reply, serving
 
 CANARY = "canary-0451-do-not-print"
@@ -172,7 +172,7 @@ def test_nothing_is_taken_from_the_environment(api: Api, monkeypatch: pytest.Mon
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{dead_port()}")
     assert effect_at(api).probe() is Answer.NOT_IN_PLACE
     assert "Authorization" not in api.asked[0].headers
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from tests.support.warm import WarmInterpreter
 
 COMMAND = (sys.executable, "-m", "migrator")
+_of_this_thread = threading.local()
 Json = dict[str, Any]
 
 # What a user's shell may have set and a test must not depend on.
@@ -68,10 +69,12 @@ class Cli:
     plan: Path
     state: Path
     environment: Mapping[str, str]
+    folder: Path | None = None  # the working directory; None: that of the test
 
     def __call__(self, command: str, *options: str, expect: int = 0, timeout_seconds: float = 90) -> Outcome:
         """Run `migrator COMMAND PLAN OPTIONS` to its end; fails unless it exits with `expect`, and says so properly."""
-        return run([command, str(self.plan), *options, *self._where()], self._environment(), expect, timeout_seconds)
+        arguments = [command, str(self.plan), *options, *self._where()]
+        return run(arguments, self._environment(), expect, timeout_seconds, self.folder)
 
     @contextlib.contextmanager
     def started(self, command: str, *options: str) -> Iterator[subprocess.Popen[str]]:
@@ -85,6 +88,7 @@ class Cli:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
+                cwd=self.folder,
                 env=self._environment(),
                 start_new_session=True,
             ) as process,
@@ -120,9 +124,15 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _UNWANTED}
 
 
-def run(arguments: list[str], environment: Mapping[str, str], expect: int, timeout_seconds: float = 90) -> Outcome:
+def run(
+    arguments: list[str],
+    environment: Mapping[str, str],
+    expect: int,
+    timeout_seconds: float = 90,
+    folder: Path | None = None,
+) -> Outcome:
     """Run `migrator ARGUMENTS`; fails unless it exits with `expect`, without a traceback, an error with its hint."""
-    finished = _finished(arguments, environment, timeout_seconds)
+    finished = _finished(arguments, environment, timeout_seconds, folder)
     outcome = Outcome(("migrator", *arguments), finished.returncode, finished.stdout, finished.stderr)
     assert outcome.code == expect, str(outcome)
     assert "Traceback" not in outcome.stderr + outcome.stdout, str(outcome)
@@ -136,25 +146,27 @@ def run(arguments: list[str], environment: Mapping[str, str], expect: int, timeo
 
 
 def _finished(
-    arguments: list[str], environment: Mapping[str, str], timeout_seconds: float
+    arguments: list[str], environment: Mapping[str, str], timeout_seconds: float, folder: Path | None
 ) -> subprocess.CompletedProcess[str]:
     interpreter = warm_interpreter()
-    if interpreter.can_run(environment):
+    if folder is None and interpreter.can_run(environment):
         return interpreter.run("migrator", arguments, environment, timeout_seconds)
     return subprocess.run(
         [*COMMAND, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        cwd=folder,
         env=dict(environment),
         timeout=timeout_seconds,
         check=False,
     )
 
 
-@functools.cache
 def warm_interpreter() -> WarmInterpreter:
-    """The one of this test process, started when it is first asked for."""
-    interpreter = WarmInterpreter(clean_environment())
-    atexit.register(interpreter.close)
-    return interpreter
+    """The one of this thread, started when it is first asked for."""
+    found: WarmInterpreter | None = getattr(_of_this_thread, "interpreter", None)
+    if found is None:
+        found = _of_this_thread.interpreter = WarmInterpreter(clean_environment())
+        atexit.register(found.close)
+    return found

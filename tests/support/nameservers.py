@@ -137,7 +137,7 @@ class Server:
         """End it; may be called twice."""
         self.go_on()
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @contextlib.contextmanager
@@ -181,7 +181,7 @@ def _serving(product: Product, folder: Path, key: Key, primary: Server | None) -
             )
         server = Server(product, port, folder, process)
         try:
-            wait_for(server.has_started_or_failed, f"{product} serves the zone", 20)
+            wait_for(server.has_started_or_failed, f"{product} serves the zone")
             if process.poll() is None and "in use" not in server.log():
                 yield server
                 return

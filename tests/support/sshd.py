@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import getpass
 import os
 import pwd
@@ -196,6 +198,16 @@ def free_port() -> int:
         return port
 
 
+@functools.cache
+def dead_port() -> int:
+    """A loopback port at which nobody listens, nor can while this process lives: it is taken, and refuses."""
+    holder = socket.socket()
+    atexit.register(holder.close)
+    holder.bind((HOST, 0))
+    port: int = holder.getsockname()[1]
+    return port
+
+
 def _listening(setup: Setup, folder: Path, host_key: str) -> Sshd:
     for _ in range(5):
         port = free_port()
@@ -243,6 +255,7 @@ def _configuration(setup: Setup, folder: Path, port: int) -> list[str]:
     return [*setup.lines, *(f"{keyword} {value}" for keyword, value in usual.items())]
 
 
+@functools.cache
 def _version() -> tuple[int, ...]:
     answer = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
     found = re.match(r"OpenSSH_(\d+)\.(\d+)", answer)

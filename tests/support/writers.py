@@ -43,7 +43,7 @@ def writing(script: str, path: Path, begun: Path) -> Iterator[None]:
     """While inside, `script` writes at `path`; `begun` is made by it, and stands when this begins."""
     process = subprocess.Popen([sys.executable, "-c", script, str(path), str(begun)])
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not begun.exists():
             assert process.poll() is None, "the writer ended"
             assert time.monotonic() < deadline, "the writer did not begin"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from migrator.domain.plan import Application, DnsSwitch, NameServer
-from migrator.planning.records import RecordFacts, examine_record
+from migrator.planning.rules.dns_facts import RecordFacts
+from migrator.planning.rules.registry import examine_record
 from migrator.steps.records import record_findings
 from migrator.switching import dns
 

@@ -47,7 +47,7 @@ LOOKS_PER_ENTRY = 20  # so many names that are only looked at take the time of o
 OK, FAILED, DISK_FAULT = 0, 1, 2
 (CLOSE, STAT, SCAN, SCAN_NEXT, READ, READ_PUT, READ_NEXT, SCAN_KNOWN) = range(1, 9)
 (WRITER, PUT, BEGIN, WRITE, FINISH, ABANDON, LINK, COMMIT, SETTLE, REMOVE, UNLINK, HARD_LINK) = range(20, 32)
-(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT) = range(40, 47)
+(MAKE_ROOT, SPACE, LOCK, READ_LINK, POINT_LINK, REMOVE_LINK, ATTRIBUTES_KEPT, MAY_WRITE) = range(40, 48)
 (PART_OPEN, PART_EXTENTS, PART_READ, PART_HASH, PART_CHECK) = range(50, 55)
 (LARGE, LARGE_WRITE, LARGE_COPY, LARGE_HASH, LARGE_HASH_OLD, LARGE_SYNC, LARGE_FINISH, LARGE_DISCARD) = range(60, 68)
 (DIGEST, DIGEST_PUT, DIGEST_NEXT) = range(70, 73)
@@ -86,6 +86,9 @@ FILES_PER_LOOK = 256  # a folder is resolved anew after so many files, so that a
 LONGEST_PATH = 4000  # the kernel takes 4096 bytes in one call, the ending NUL included
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+
+# Called with the name of a moment at which tests have things fail (migrator/failpoints); users have none.
+FAIL_POINT = globals().get("FAIL_POINT")
 
 
 class Fault(Exception):
@@ -433,6 +436,8 @@ class Scan:
         while to_list:
             path = to_list.pop()
             try:
+                if FAIL_POINT:
+                    FAIL_POINT("scan")
                 if fd is None:
                     fd = self._folders.resolve(path, LIST_FLAGS)
                 with listing_of(fd) as listing:
@@ -1164,6 +1169,8 @@ class Writer:
         def create(folder):
             self._systems.watch(folder)
             temp.device = folder[1]
+            if FAIL_POINT:
+                FAIL_POINT("temp-open")
             temp.fd = os.open(temp.temp_name, CREATE_FLAGS, 0o600, dir_fd=folder[0])
 
         self._within(temp.folder, create)
@@ -1236,7 +1243,11 @@ class Writer:
     def _synced(self, temps, sync):
         """When a sync fails none of its items may land, since nobody knows whose bytes are missing."""
         try:
+            if FAIL_POINT:
+                FAIL_POINT("before-sync")
             sync()
+            if FAIL_POINT:
+                FAIL_POINT("after-sync")
         except OSError as error:
             if error.errno in FULL:
                 raise self._given_up(error)
@@ -1315,6 +1326,8 @@ class Writer:
         folder_path, _, name = path.rpartition(b"/")
 
         def remove(folder):
+            if FAIL_POINT:
+                FAIL_POINT("delete")
             found = kind_of(os.stat(name, dir_fd=folder[0], follow_symlinks=False).st_mode)
             if found != facts[0] or found == SPECIAL:
                 words = ("file", "directory", "link", "special")[found]
@@ -1417,6 +1430,8 @@ class Writer:
 
     def _sync_names(self):
         touched, self._touched = self._touched, {}
+        if FAIL_POINT:
+            FAIL_POINT("directory-sync")
         if len(touched) > FEW:
             devices = {device for device in touched.values() if self._systems.watches(device)}
             for device in devices:
@@ -1457,6 +1472,8 @@ class LargeWriter(Writer):
             raise
 
     def write(self, offset, data):
+        if FAIL_POINT:
+            self._on_disk(lambda: FAIL_POINT("chunk"))
         view = memoryview(data)
         while view:
             written = self._on_disk(lambda: os.pwrite(self._large.fd, view, offset))
@@ -1484,7 +1501,11 @@ class LargeWriter(Writer):
             return b""
 
     def sync(self):
+        if FAIL_POINT:
+            self._on_disk(lambda: FAIL_POINT("before-sync"))
         self._on_disk(lambda: os.fdatasync(self._large.fd))
+        if FAIL_POINT:
+            FAIL_POINT("after-sync")
 
     def finish(self, facts, attributes):
         """Give the file what is kept of the facts, and its name, durably; a reason, empty where all went well."""
@@ -1493,7 +1514,7 @@ class LargeWriter(Writer):
             if os.fstat(temp.fd).st_size != facts[1]:
                 raise OSError(errno.EINVAL, "it does not have the size that was announced")
             self._dress(temp.fd, facts, attributes)
-            self._on_disk(lambda: os.fsync(temp.fd))
+            self._sync_whole()
             folder = self._folders.confirm(temp.folder)
             self._within(temp.folder, lambda folder: rename_in(temp, folder))
             self._touched[temp.folder] = folder[1]
@@ -1505,6 +1526,14 @@ class LargeWriter(Writer):
         except OSError as error:
             return b"in place, but not durable: " + sentence(error)
         return b""
+
+    def _sync_whole(self):
+        """A file whose sync has failed is copied again: what its pages show then need not be on the disk."""
+        try:
+            self._on_disk(lambda: os.fsync(self._large.fd))
+        except Fault:
+            self.discard()
+            raise
 
     def discard(self):
         self._discard(self._large)
@@ -1522,6 +1551,8 @@ class LargeWriter(Writer):
         except FileNotFoundError:
             if not makes:
                 raise OSError(errno.ESTALE, "its temp file is gone")
+            if FAIL_POINT:
+                FAIL_POINT("temp-open")
             temp.fd = os.open(temp.temp_name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder[0])
             self.is_new = True
         found = os.fstat(temp.fd)
@@ -1578,6 +1609,8 @@ def allocate(fd, size, is_sparse):
 
 
 def write_all(temp, data):
+    if FAIL_POINT:
+        FAIL_POINT("chunk")
     view = memoryview(data)
     while view:
         written = os.write(temp.fd, view)
@@ -1586,6 +1619,8 @@ def write_all(temp, data):
 
 
 def rename_in(temp, folder):
+    if FAIL_POINT:
+        FAIL_POINT("rename")
     os.rename(temp.temp_name, temp.name, src_dir_fd=folder[0], dst_dir_fd=folder[0])
     if temp.is_hard_link:  # rename does nothing where both names are the same file already
         remove_in(folder[0], temp.temp_name)
@@ -1774,6 +1809,7 @@ class Agent:
             POINT_LINK: lambda handle, body: point_link(body.text(), body.text(), body.text()),
             REMOVE_LINK: lambda handle, body: remove_link(body.text()),
             ATTRIBUTES_KEPT: lambda handle, body: attributes_kept(body.text()),
+            MAY_WRITE: lambda handle, body: may_write(body.text()),
         }
 
     def answer(self, verb: int, handle: int, data: bytes):
@@ -1883,9 +1919,16 @@ def make_root(root):
 
 
 def space(root):
-    """Free bytes and inodes; a flag says whether inodes are counted."""
-    found = os.statvfs(root if os.path.lexists(root) else os.path.dirname(root))
-    return struct.pack(">QBQ", found.f_bavail * found.f_frsize, bool(found.f_files), found.f_favail)
+    """Free bytes and inodes, with a flag that says whether these are counted; the number of the file system."""
+    place = root if os.path.lexists(root) else os.path.dirname(root)
+    found = os.statvfs(place)
+    free = found.f_bavail * found.f_frsize
+    return struct.pack(">QBQQ", free, bool(found.f_files), found.f_favail, os.stat(place).st_dev)
+
+
+def may_write(root):
+    """Whether names could be made and removed in the folder; asked, not tried."""
+    return b"\1" if os.access(root, os.W_OK | os.X_OK, effective_ids=True) else b"\0"
 
 
 class Server:

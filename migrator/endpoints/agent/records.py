@@ -12,8 +12,9 @@ from migrator.endpoints.agent import program as agent
 
 _KINDS = (Kind.FILE, Kind.DIRECTORY, Kind.LINK, Kind.SPECIAL)
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_LONGEST_NAME_BYTES = 4096  # no system has names that come near it
 _LONGEST_PATH_BYTES = 1 << 20
-_MOST_NAMES_IN_A_FOLDER = 10_000_000
+_MOST_NAMES_IN_A_FOLDER = 2_000_000  # what is remembered of that many takes some 150 MB
 _WORDS_LIMIT = 300
 
 
@@ -106,7 +107,7 @@ class Listing:
         self._untold: dict[bytes, int] = {}  # by unchanged folder: the folders in it that have not come up yet
         self._folder: bytes | None = None
         self._prefix = b""
-        self._names: set[bytes] = set()
+        self._names: set[int] = set()  # hashes: names themselves may be of any length
         self._has_root = False
 
     def take(self, body: bytes) -> list[Told]:
@@ -199,13 +200,15 @@ class Listing:
                 raise Malformed("a tree without a root")
             self._has_root = True
             return
-        if self._folder is None or b"/" in name or b"\0" in name or name in {b"", b".", b".."}:
-            raise Malformed(f"the name `{display(name)}`")
-        if name in self._names:
+        is_odd = b"/" in name or b"\0" in name or name in {b"", b".", b".."} or len(name) > _LONGEST_NAME_BYTES
+        if self._folder is None or is_odd:
+            raise Malformed(f"the name `{shown(name)}`")
+        remembered = hash(name)
+        if remembered in self._names:
             raise Malformed(f"the name `{display(name)}` twice in one folder")
         if len(self._names) >= _MOST_NAMES_IN_A_FOLDER or len(entry.path) > _LONGEST_PATH_BYTES:
             raise Malformed("a folder without end")
-        self._names.add(name)
+        self._names.add(remembered)
 
     def _unreadable(self, body: bytes, at: int) -> tuple[Unreadable, int]:
         path, at = take_text(body, at)

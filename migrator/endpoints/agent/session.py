@@ -14,12 +14,13 @@ import time
 from collections import deque
 from importlib import resources
 
+from migrator import failpoints
 from migrator.domain.entries import display
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Answer, Conversation, DiskFault, Failed
 from migrator.endpoints.ssh.channel import Channel
 from migrator.endpoints.ssh.failures import NoCommand
-from migrator.errors import EndpointUnavailable, MigratorError
+from migrator.errors import MigratorError, Unreachable
 
 NO_PROGRESS_SECONDS = 45.0
 SYNC_SECONDS = 600.0  # a commit on a busy disk says nothing until it is done
@@ -187,7 +188,7 @@ class AgentSession(Conversation):
         if not self._is_greeted:
             raise TimeoutError(f"no greeting within {patience:.0f} s")
         raise self.stop(
-            EndpointUnavailable(
+            Unreachable(
                 f"the agent on `{self.name}` did not answer for {patience:.0f} s",
                 hint="look at the network and the load of that server, then type the same command again",
             )
@@ -207,7 +208,7 @@ class AgentSession(Conversation):
         return self.stop(self._error or self._channel.explain())
 
     def _greet(self) -> None:
-        program = agent_text()
+        program = failpoints.sent_along() + agent_text()
         self._out += b"%08x%s" % (len(program), program)
         deadline = time.monotonic() + HANDSHAKE_SECONDS
         while (greeting := self._greeting()) is None:

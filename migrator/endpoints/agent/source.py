@@ -82,6 +82,13 @@ class AgentSource:
             raise session.broken(str(error)) from None
         return entry._replace(link=link if entry.kind is Kind.LINK else None, xattrs=xattrs)
 
+    def may_write(self) -> bool | None:
+        """Whether the account could write there; None where the root cannot be asked about."""
+        try:
+            return self._connected().call(agent.MAY_WRITE, 0, agent.packed(self._root)) == b"\1"
+        except OSError:
+            return None  # whoever needs the root will say what is wrong with it
+
     def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
         """The content of the wanted files, in the order asked for; see SourceTree.read."""
         session = self._connected()

@@ -18,7 +18,7 @@ from migrator.endpoints.faults import DISK_FAULTS, disk_fault, sentence
 from migrator.endpoints.temp_names import is_temp_name
 from migrator.errors import EndpointUnavailable, Held, MigratorError, Refused
 
-_SPACE = struct.Struct(">QBQ")
+_SPACE = struct.Struct(">QBQQ")
 
 
 class AgentTarget(AgentSource):
@@ -124,10 +124,10 @@ class AgentTarget(AgentSource):
         except OSError:
             return None  # neither is there
         try:
-            free_bytes, counts_inodes, free_inodes = _SPACE.unpack(answer)
+            free_bytes, counts_inodes, free_inodes, device = _SPACE.unpack(answer)
         except struct.error:
             raise session.broken("a number of free bytes that cannot be understood") from None
-        return Space(free_bytes, free_inodes if counts_inodes else None)
+        return Space(free_bytes, free_inodes if counts_inodes else None, device)
 
     def _lost_by_file_system(self) -> frozenset[str]:
         try:

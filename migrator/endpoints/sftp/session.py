@@ -19,7 +19,7 @@ from migrator.endpoints.allowance import UNLIMITED, Allowance
 from migrator.endpoints.sftp import wire
 from migrator.endpoints.sftp.handles import HANDLES_ELSEWHERE, HANDLES_WHERE_LIMITS_ARE_TOLD, Handles
 from migrator.endpoints.ssh.channel import Channel
-from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop
+from migrator.errors import EndpointUnavailable, MigratorError, SafetyStop, Unreachable
 
 # What is done with an answer: the packet's kind and its body after the request's id. The body is valid during the
 # call only, and the call must not pump.
@@ -247,7 +247,7 @@ class SftpSession:
         if not self._is_greeted:
             raise TimeoutError(f"no greeting within {self._patience_seconds:.0f} s")
         raise self.stop(
-            EndpointUnavailable(
+            Unreachable(
                 f"`{self.name}` did not answer for {self._patience_seconds:.0f} s",
                 hint="look at the network and the load of that server, then type the same command again",
             )
@@ -283,7 +283,7 @@ class SftpSession:
         if kind != wire.VERSION or not 5 <= length <= _LARGEST_PACKET_BYTES:
             words = display(bytes(self._in[: min(self._end, 80)]))
             raise self.stop(
-                EndpointUnavailable(
+                Unreachable(
                     f"`{self.name}` does not speak SFTP; it sent `{words}`",
                     hint="a login script there may print something: it must be silent in sessions without a terminal",
                 )

@@ -68,6 +68,24 @@ class SftpSource:
             raise self._no_look(path, "the server does not tell its kind, size and time")
         return entry
 
+    def may_write(self) -> bool | None:
+        """Whether the account could write there; None where the bits leave it open, as SFTP does not say who we are."""
+        session = self._connected()
+        try:
+            found = calls.lstat(session, self._base())
+            below = calls.file_system(session, self._base())
+        except SftpFailure:
+            return None  # whoever needs the root will say what is wrong with it
+        if below is not None and below.is_read_only:
+            return False
+        if self._access.is_root:
+            return True
+        mode = None if found is None else found.st_mode
+        if mode is None:
+            return None
+        anybody, nobody = mode & 0o003 == 0o003, not mode & 0o222
+        return anybody if anybody or nobody else None
+
     def read(self, wanted: Iterable[Entry]) -> Iterator[Piece]:
         """The content of the wanted files, in the order asked for; see SourceTree.read."""
         yield from Reader(self._connected(), self._base()).pieces(wanted)

@@ -92,7 +92,7 @@ class SftpTarget(SftpSource):
                 found = calls.file_system(session, path)
             except SftpFailure:
                 continue  # the root is not there yet
-            return None if found is None else Space(found.free_bytes, found.free_inodes)
+            return None if found is None else Space(found.free_bytes, found.free_inodes, found.number)
         return None
 
     def _is_temp(self, path: bytes) -> bool:

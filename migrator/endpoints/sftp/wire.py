@@ -119,6 +119,7 @@ class FileSystem(NamedTuple):
     free_bytes: int  # for an unprivileged user
     free_inodes: int | None
     is_read_only: bool
+    number: int | None  # which file system it is; None where the server does not say
 
 
 def string(value: bytes) -> bytes:
@@ -272,8 +273,8 @@ def take_limits(body: memoryview) -> Limits:
 
 def take_file_system(body: memoryview) -> FileSystem:
     """The answer to statvfs@openssh.com."""
-    _, fragment, _, _, available, files, _, free_files, _, flags, _ = _STATVFS_REPLY.unpack_from(body, 0)
-    return FileSystem(available * fragment, free_files if files else None, bool(flags & 1))
+    _, fragment, _, _, available, files, _, free_files, number, flags, _ = _STATVFS_REPLY.unpack_from(body, 0)
+    return FileSystem(available * fragment, free_files if files else None, bool(flags & 1), number or None)
 
 
 def take_extensions(body: memoryview) -> frozenset[bytes]:

@@ -15,7 +15,7 @@ from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.ssh.failures import Failure, connection_error
 from migrator.endpoints.ssh.host_keys import HostKey, known_hosts_name, parse_host_key, pinned_keys
 from migrator.endpoints.ssh.route import host_of, ssh_of
-from migrator.errors import EndpointUnavailable, PlanInvalid
+from migrator.errors import PlanInvalid, Unreachable
 
 # `Match exec` in the user's configuration may run anything.
 _ANSWER_SECONDS = 10
@@ -105,7 +105,7 @@ def parse_known_hosts_line(line: str) -> tuple[str, HostKey | None]:
 def _settle_alias(spec: EndpointSpec, destination: Sequence[str], jumps_left: int) -> tuple[Host, ...]:
     settings = _ask(spec, destination)
     if settings.get("proxycommand", ["none"])[0] != "none":
-        raise EndpointUnavailable(
+        raise Unreachable(
             f"endpoint `{spec.name}`: its ssh_config uses ProxyCommand, which `connector: paramiko` does not run",
             hint="write `connector: openssh`, or use ProxyJump or `jump`",
         )
@@ -154,7 +154,7 @@ def _ask(spec: EndpointSpec, destination: Sequence[str]) -> dict[str, list[str]]
             check=False,
         )
     except FileNotFoundError as error:
-        raise EndpointUnavailable(
+        raise Unreachable(
             f"endpoint `{spec.name}`: its ssh_config alias can only be read by the program `ssh`, which was not found",
             hint="install openssh-client, or write host, user and host_keys in the plan instead of the alias",
         ) from error

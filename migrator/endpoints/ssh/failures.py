@@ -8,13 +8,13 @@ from typing import NamedTuple
 from migrator.domain.entries import display
 from migrator.domain.plan import EndpointSpec
 from migrator.endpoints.ssh.route import host_of, ssh_of
-from migrator.errors import EndpointUnavailable, LoginRefused, MigratorError, SafetyStop
+from migrator.errors import HostKeyRefused, LoginRefused, MigratorError, Unreachable
 
 # What a server may say in one of our sentences.
 _WORDS_LIMIT = 300
 
 
-class Transient(EndpointUnavailable):
+class Transient(Unreachable):
     """A refusal by `endpoint` before any login that may pass by itself; worth `attempts` tries in all.
 
     `is_crowding` says that it may have too many connections.
@@ -36,7 +36,7 @@ class Transient(EndpointUnavailable):
         self.attempts = attempts
 
 
-class NoCommand(EndpointUnavailable):
+class NoCommand(Unreachable):
     """The login went well, but the server refused to run the command, or the command ended by itself."""
 
 
@@ -123,11 +123,11 @@ def connection_error(failure: Failure, spec: EndpointSpec, words: bytes = b"") -
     message = f"endpoint `{spec.name}`: {wording.sentence}" + (f" ({said})" if said else "")
     hint = wording.hint.format(scan=_scan_command(spec))
     if failure in _SAFETY:
-        return SafetyStop(message, hint=hint)
+        return HostKeyRefused(message, hint=hint)
     if failure in _ATTEMPTS:
         is_crowding = failure is Failure.DROPPED
         return Transient(message, hint=hint, endpoint=spec.name, attempts=_ATTEMPTS[failure], is_crowding=is_crowding)
-    return _KINDS.get(failure, EndpointUnavailable)(message, hint=hint)
+    return _KINDS.get(failure, Unreachable)(message, hint=hint)
 
 
 def last_line(text: bytes) -> bytes:

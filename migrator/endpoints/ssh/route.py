@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from migrator.domain.plan import EndpointSpec, Ssh
-from migrator.errors import EndpointUnavailable, PlanInvalid
+from migrator.errors import PlanInvalid, Unreachable
 
 # How long one TCP connection and the server's first words may take.
 CONNECT_SECONDS = 10
@@ -62,10 +62,10 @@ def check_names(spec: EndpointSpec) -> None:
 
 
 def check_identity(spec: EndpointSpec) -> None:
-    """EndpointUnavailable when the key file the plan names cannot be read; both connectors would only say "denied"."""
+    """Unreachable when the key file the plan names cannot be read; both connectors would only say "denied"."""
     path = ssh_of(spec).identity_file
     if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
-        raise EndpointUnavailable(
+        raise Unreachable(
             f"endpoint `{spec.name}`: the identity file {str(path)!r} cannot be read",
             hint="check `identity_file`: the path of a private key that this user may read",
         )

@@ -89,6 +89,7 @@ class Evidence:
     is_switched: bool = False  # whether any user is sent to the target
     reference: Ending | None = None  # how a run that nobody killed ended
     acts: tuple[str, ...] = ()  # what the hooks themselves wrote down: "probe-no", "apply-begun", ...
+    sees_nanoseconds: bool = True  # false where the lane to the target carries whole seconds
     may_write_source: bool = False  # a fall back was made, and the plan allows it
     secrets: tuple[bytes, ...] = ()  # values that may be nowhere
     strangers: tuple[bytes, ...] = ()  # names of other owners

@@ -42,12 +42,13 @@ def i5_no_claim_without_the_thing(evidence: Evidence) -> Iterator[str]:
     """Whatever the journal calls acknowledged or verified lies at the target as recorded, and so do chunks."""
     for row in evidence.items:
         if row["state"] in {"acknowledged", "verified"}:
-            yield from _claim(row, evidence.target.get(row["path"]))
+            yield from _claim(row, evidence.target.get(row["path"]), 1 if evidence.sees_nanoseconds else 10**9)
     sizes = {(row["dataset"], row["path"]): row for row in evidence.database.rows("large_file")}
-    waiting = {row["path"] for row in evidence.items if row["state"] == "pending"}
+    # A row of another version is of a copy that has its name; the version that waits has not been begun.
+    waiting = {(row["path"], row["size"], row["mtime_ns"]) for row in evidence.items if row["state"] == "pending"}
     for chunk in evidence.database.rows("chunk"):
         large = sizes[chunk["dataset"], chunk["path"]]
-        if chunk["dataset"] != evidence.dataset_id or large["path"] not in waiting:
+        if chunk["dataset"] != evidence.dataset_id or (large["path"], large["size"], large["mtime_ns"]) not in waiting:
             continue  # in place: the claim of the item covers it
         # Killed after it got its name, and before that was recorded, it is no longer under the other one.
         final = evidence.place.target / os.fsdecode(large["path"])
@@ -111,7 +112,7 @@ def _lacks(evidence: Evidence, paths: list[bytes]) -> Iterator[bytes]:
     return (path for path in paths if path not in evidence.target and not evidence.is_temp(path))
 
 
-def _claim(row: Row, found: disk.Found | None) -> Iterator[str]:
+def _claim(row: Row, found: disk.Found | None, tick_ns: int) -> Iterator[str]:
     path, state = row["path"], row["state"]
     if found is None:
         yield f"{path!r} is {state}, and not at the target"
@@ -123,9 +124,9 @@ def _claim(row: Row, found: disk.Found | None) -> Iterator[str]:
         yield f"the link {path!r} is {state}, and leads elsewhere"
     if found.kind == "file" and (found.size != row["size"] or row["sha256"] not in {None, found.content}):
         yield f"{path!r} is {state} with other bytes than lie at the target"
-    if found.kind != "link" and (found.mode, found.mtime_ns) != (row["mode"] & ~_SETID, row["mtime_ns"]):
-        recorded = f"{row['mode']:o} {row['mtime_ns']}"
-        yield f"{path!r} is {state} with mode and time {recorded}, and has {found.mode:o} {found.mtime_ns}"
+    recorded = (row["mode"] & ~_SETID, row["mtime_ns"] // tick_ns)
+    if found.kind != "link" and (found.mode, found.mtime_ns // tick_ns) != recorded:
+        yield f"{path!r} is {state} with mode and time {recorded}, and has {found.mode}, {found.mtime_ns}"
 
 
 def _chunk_digest(place: Path, number: int, size: int) -> bytes:

@@ -1,0 +1,1 @@
+"""The preflight rules, a module each: from facts to findings. They decide and never act; `steps` gathers the facts."""
