@@ -1,7 +1,11 @@
 """The power is cut under the state or under the target, in mid-run: nothing that was told may be missing afterwards.
 
-What a run says on stdout is written down as it comes. After the cut the disk is mounted anew; whatever was told as
-acknowledged or verified must be so in the journal, and lie at the target. Then the same command must bring all home.
+What a run says on stdout is written down as it comes. After the cut the disk is mounted anew; whatever was told before
+as acknowledged or verified must be so in the journal, and lie at the target. Then the same command must bring all home.
+
+Half of the runs die with the disk, as in a real power cut: all their processes are stopped, then the power is cut, then
+they are killed. The others live on with a dead disk, and must say so. What these tell after the cut is not judged: in
+that very moment the kernel takes a sync for done whose transaction it has just thrown away.
 """
 
 from __future__ import annotations
@@ -41,13 +45,15 @@ class Moment(NamedTuple):
 
     facts: int  # that many items have been told
     how: Cut
+    lives_on: bool = True  # the run does, and only its disk is gone
 
 
 class CutRun(NamedTuple):
     """A run under which the power was cut."""
 
-    said: str
-    code: int
+    said: str  # before the cut
+    code: int  # negative: it died with its disk
+    words: str  # what it said afterwards
 
 
 def torture(side: Side, options: Options, cuts: int = _CUTS) -> Outcome:
@@ -58,7 +64,7 @@ def torture(side: Side, options: Options, cuts: int = _CUTS) -> Outcome:
     with disk(options.folder) as small:
         move, cli = prepared(side, options.folder, small)
         for number in range(options.count(cuts)):
-            moment = Moment(chance.randint(0, 2 * _FILES), chance.choice(list(Cut)))
+            moment = Moment(chance.randint(0, 2 * _FILES), chance.choice(list(Cut)), lives_on=number % 2 == 1)
             _begin_anew(move, cli)
             run = cut_during_a_run(cli, small, moment)
             told += len(list(_facts(run.said)))
@@ -99,12 +105,41 @@ def cut_during_a_run(cli: Cli, small: Disk, moment: Moment) -> CutRun:
             if facts >= moment.facts:
                 break
         family = descendants(process.pid)
-        small.cut(moment.how)
-        said.append(_rest_of(process))
+        if moment.lives_on:
+            small.cut(moment.how)
+        else:
+            said.append(_stopped_and_cut(process, family, small, moment.how))
+        words = _rest_of(process)
         code = process.wait(_SECONDS)
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in family), "everything of the run leaves", 20)
     small.power_on()
-    return CutRun("".join(said), code)
+    return CutRun("".join(said), code, words)
+
+
+def _stopped_and_cut(process: subprocess.Popen[str], family: Sequence[int], small: Disk, how: Cut) -> str:
+    """Have everything stand still, cut the power, and kill it; what had been said by then and was not read yet."""
+    assert process.stdout is not None
+    everybody = (process.pid, *family)
+    _signal(everybody, signal.SIGSTOP)
+    wait_for(lambda: all(_stands_still(pid) for pid in everybody), "everything stands still", 20)
+    small.cut(how)
+    _signal(everybody, signal.SIGKILL)
+    return process.stdout.read()
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _stands_still(pid: int) -> bool:
+    """Stopped, or gone."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in "TZX"
 
 
 def _rest_of(process: subprocess.Popen[str]) -> str:
@@ -112,14 +147,13 @@ def _rest_of(process: subprocess.Popen[str]) -> str:
     try:
         return process.communicate(timeout=_SECONDS)[0]
     except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
+        process.send_signal(signal.SIGABRT)  # not SIGKILL, which is what those get that die with their disk
         return process.communicate()[0]
 
 
 def _judged(side: Side, run: CutRun) -> Iterator[str]:
-    if run.code not in _CODES[side]:
-        yield f"exit {run.code} is wrong: {run.said[-1000:]}"
+    if run.code not in {-signal.SIGKILL, *_CODES[side]}:
+        yield f"exit {run.code} is wrong: {run.words[-1000:]}"
 
 
 def missing(cli: Cli, move: Move, said: str) -> list[str]:

@@ -20,6 +20,8 @@ MODULES = (
     "torture.power_cut",
     "torture.hostile_peers",
     "torture.bit_flips",
+    "torture.model",
+    "torture.flipped_state",
 )
 
 

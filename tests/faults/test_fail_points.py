@@ -22,7 +22,7 @@ FILES = 40
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("scenario", "stride"), [(CUTOVER, 13), (WAY_BACK, 3)], ids=["cutover", "roll-back"])
+@pytest.mark.parametrize(("scenario", "stride"), [(CUTOVER, 17), (WAY_BACK, 3)], ids=["cutover", "roll-back"])
 def test_some_of_all_actions_at_all_points(scenario: Scenario, stride: int, tmp_path: Path) -> None:
     outcome = torture(scenario, Options(tmp_path, stride=stride), most=1)
     assert outcome.violations == ()
@@ -40,7 +40,6 @@ FAR = [
     ("sftp", "target", "chunk:enospc", 3),
     ("sftp", "target", "rename:eio:3", 0),
     ("sftp", "target", "after-sync:kill:3", 0),
-    ("sftp", "target", "before-sync:delay=0.1", 0),
     ("sftp", "source", "scan:eio", 10),
     ("sftp", "source", "scan:eio:6", 3),
 ]

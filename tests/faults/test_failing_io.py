@@ -14,7 +14,6 @@ from torture.failing_io import FAULTS, IoGround, Side
 SOME: tuple[tuple[Side, int, int], ...] = (
     ("target", errno.EIO, 2),
     ("target", errno.ENOSPC, 3),
-    ("target", errno.EDQUOT, 9),
     ("state", errno.EIO, 20),
     ("state", errno.ENOSPC, 5),
 )

@@ -19,6 +19,8 @@ _BUSY = 256  # requests in flight from which on no more is begun
 _BARREN = 1000  # answers in a row without a new name after which a listing is endless
 # OpenSSH's server leaves out, without a word, names whose whole path exceeds PATH_MAX: less a slash, a name, a NUL.
 _LONGEST_SURE_PATH_BYTES = 4096 - 257
+_LONGEST_NAME_BYTES = 4096  # no system has names that come near it
+_SHOWN_BYTES = 300
 _LONGEST_PATH_BYTES = 65535  # sixteen times what Linux takes: a tree this deep is made up
 
 
@@ -197,8 +199,8 @@ class TreeScan:
             if name in (b".", b".."):
                 folder.lists_itself |= name == b"."
                 continue
-            if not name or b"/" in name or b"\0" in name:
-                raise self._hostile(folder, f"a name that no file can have: `{display(name)}`")
+            if not name or b"/" in name or b"\0" in name or len(name) > _LONGEST_NAME_BYTES:
+                raise self._hostile(folder, f"a name that no file can have: `{display(name[:_SHOWN_BYTES])}`")
             if (remembered := hash(name)) in names:
                 raise self._hostile(folder, f"the name `{display(name)}` twice")
             names.add(remembered)
