@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from tests.faults import hostile_agent, hostile_sftp
 from tests.faults.faulty_run import WAYS, Crossing
 from tests.faults.hostile_run import hostile_run, site
 from tests.faults.proxy import Fault
+from tests.support.sshd import Setup, Sshd, make_key, own_account, running_sshd
 from torture.rows import Options, Outcome, Row
 
 CUTS = 200
@@ -41,18 +44,25 @@ def _lies(
     return Outcome(len(chosen), tuple(violations), f"at most {peak_mb:.0f} MB in one process")
 
 
+@contextlib.contextmanager
+def _plain_server(folder: Path) -> Iterator[Sshd]:
+    """A server without any fault, for lines that have one."""
+    with own_account() as account, running_sshd(Setup(account, make_key(folder / "key"))) as server:
+        yield server
+
+
 def cut_lines(options: Options) -> Outcome:
     """The line is cut at places drawn by lot: half of them in the greeting and the first requests, half further on."""
     chance = random.Random(options.seed)  # noqa: S311 - places on a line, no secrets
     cuts = options.count(CUTS)
     violations: list[str] = []
     struck = outlived = 0
-    with site(options.folder) as place:
+    with _plain_server(options.folder) as server:
         for number in range(cuts):
             way = WAYS[(number + options.seed) % len(WAYS)]
             reach = FIRST_BYTES if number // len(WAYS) % 2 == 0 or way.startswith("to ") else MOST_BYTES
             after_bytes = chance.randrange(reach)
-            crossing = Crossing(place.server, place.account, place.folder, way)
+            crossing = Crossing(server, server.setup.account, options.folder, way)
             fared = crossing.run(Fault("cut", after_bytes), for_ever=number % 4 == 3)
             struck += fared.has_struck
             outlived += fared.has_struck and fared.ended.code == 0
@@ -66,9 +76,9 @@ def half_open_lines(options: Options) -> Outcome:
     chosen = WAYS[options.seed % options.stride :: options.stride]
     violations: list[str] = []
     longest = 0.0
-    with site(options.folder) as place:
+    with _plain_server(options.folder) as server:
         for way in chosen:
-            crossing = Crossing(place.server, place.account, place.folder, way)
+            crossing = Crossing(server, server.setup.account, options.folder, way)
             after_bytes = 8_000 if way.startswith("to ") else 500_000
             fared = crossing.run(Fault("half-open", after_bytes))
             violations += [f"{way}: {each}" for each in fared.violations]

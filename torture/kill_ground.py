@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from tests.faults.checker.checking import violations
 from tests.faults.checker.evidence import Before, Ending, Evidence, Place, Versions
@@ -54,7 +54,7 @@ class Ground:
     counts: dict[str, int] = field(default_factory=dict)  # the calls that a run makes before it ends by itself
 
     @classmethod
-    def prepare(cls, scenario: Scenario, folder: Path, victim: Victim, far: FarSide | None = None) -> Ground:
+    def prepare(cls, scenario: Scenario, folder: Path, victim: Victim, far: FarSide | None = None) -> Self:
         """Build the source, lead up to the command, and let it run once unharmed: what it does, and how it ends."""
         target_end = local() if far is None else far.endpoint
         move = Move(folder / "ground", folder / "ground/source", folder / "ground/target", target_end=target_end)

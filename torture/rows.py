@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # In the order of the table. They are imported late: a row that is not asked for need not be able to run here.
-MODULES = ("torture.killed_calls", "torture.hostile_peers")
+MODULES = (
+    "torture.killed_calls",
+    "torture.random_kills",
+    "torture.fail_points",
+    "torture.failing_io",
+    "torture.power_cut",
+    "torture.hostile_peers",
+    "torture.bit_flips",
+    "torture.resume",
+    "torture.model",
+    "torture.flipped_state",
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from migrator.bootstrap.commands import (
     doctor,
     dry_run,
     export,
+    fail_points,
     fall_back,
+    graph,
     load,
     preview,
     roll_back,
@@ -22,7 +24,9 @@ from migrator.bootstrap.decommissioning import ClosePapers, decommission
 from migrator.bootstrap.drafting import Answers, Wanted, draft_from_answers, draft_from_inventory
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
+from migrator.bootstrap.reviewing import review, review_of_failure
 from migrator.bootstrap.runbook import runbook
+from migrator.bootstrap.saving import load_saved, rows_now, saved_differences, saved_text, shown_again
 from migrator.bootstrap.selection import Selection
 
 __all__ = [
@@ -41,17 +45,26 @@ __all__ = [
     "draft_from_inventory",
     "dry_run",
     "export",
+    "fail_points",
     "fall_back",
+    "graph",
     "limit",
     "load",
+    "load_saved",
     "preview",
     "rehearse",
     "request",
+    "review",
+    "review_of_failure",
     "roll_back",
+    "rows_now",
     "rules",
     "run",
     "runbook",
+    "saved_differences",
+    "saved_text",
     "schema",
+    "shown_again",
     "status",
     "take_in",
     "verify",

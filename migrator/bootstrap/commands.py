@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from migrator import planfile
 from migrator.bootstrap.preview import Looking, accept_changes, look_ahead
+from migrator.bootstrap.saving import refuse_if_stale, selection_of
 from migrator.bootstrap.selection import Selection, every_wave, the_wave
 from migrator.bootstrap.session import Session, look_at, open_session
 from migrator.domain.entries import Class, Item
@@ -16,8 +18,10 @@ from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
 from migrator.domain.rules import RULES, Rule
+from migrator.domain.saved import SavedPlan
 from migrator.domain.turning import turned_round
 from migrator.errors import UsageError
+from migrator.failpoints.points import POINTS
 from migrator.journal.application import ApplicationView
 from migrator.journal.folder import StateFolder
 from migrator.journal.journal import Journal
@@ -25,6 +29,7 @@ from migrator.journal.limits import is_run_under_way, live_limits
 from migrator.orchestration.journey import Halt, Journey
 from migrator.orchestration.reporting import sum_up
 from migrator.planning.doctor import examine
+from migrator.planning.graph import dot, mermaid
 
 _INCOMPLETE = 3
 
@@ -36,6 +41,7 @@ class RunOptions:
     until: Phase | None = None
     yes: bool = False
     adopt: bool = False
+    saved: SavedPlan | None = None  # carry out exactly this
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,18 @@ def doctor(state: Path) -> list[Finding]:
     return list(examine(state))
 
 
+def fail_points() -> Mapping[str, str]:
+    """The moments at which a test can have things fail, each with where it lies."""
+    return POINTS
+
+
 def run(plan: Plan, selection: Selection, options: RunOptions, state: Path, on_event: OnEvent) -> WaveReport:
     """Take a wave along its itinerary, or go on with it."""
+    if options.saved is not None:
+        selection = selection_of(options.saved, selection)
     wave, applications = the_wave(plan, selection)
+    if options.saved is not None:
+        refuse_if_stale(plan, options.saved, [application.name for application in applications], state)
     granted = COVERED_BY_YES if options.yes else frozenset[Gate]()
     with open_session(
         plan,
@@ -79,6 +94,7 @@ def run(plan: Plan, selection: Selection, options: RunOptions, state: Path, on_e
         granted=granted,
         until=options.until,
         adopt=options.adopt,
+        saved=options.saved,
     ) as session:
         reports = session.travel(wave, applications, Journey.advance)
         return session.sum_up("run", [_judged(report) for report in reports])
@@ -157,6 +173,12 @@ def preview(plan: Plan, selection: Selection, options: PreviewOptions, state: Pa
             raise UsageError("`--accept-changes` writes to the state", hint="leave `--offline` out")
         accept_changes(plan, state, on_event)
     return look_ahead(Looking(plan, state, options.offline, on_event), chosen)
+
+
+def graph(plan: Plan, selection: Selection, language: Literal["mermaid", "dot"]) -> str:
+    """The waves, their applications and what they need, as a drawing in that language."""
+    draw = mermaid if language == "mermaid" else dot
+    return draw(plan, every_wave(plan, selection))
 
 
 def dry_run(plan: Plan, selection: Selection, options: RunOptions, state: Path) -> PlanReport:

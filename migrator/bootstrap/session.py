@@ -9,12 +9,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from migrator import failpoints
 from migrator.bootstrap.live_limits import holding_rates
 from migrator.bootstrap.signals import stopping
 from migrator.domain.events import Note, OnEvent, RunEnded, RunStarted
 from migrator.domain.phases import Gate, Phase
 from migrator.domain.plan import Application, Plan, Wave
 from migrator.domain.reports import ApplicationReport, WaveReport
+from migrator.domain.saved import SavedPlan
 from migrator.domain.stopping import Curfew, Stop
 from migrator.domain.versions import versions
 from migrator.endpoints.opening import names_on_the_way
@@ -25,6 +27,7 @@ from migrator.journal.journal import Journal
 from migrator.movers.budget import Budgets
 from migrator.movers.pool import MoverPool
 from migrator.orchestration.gates import Gates
+from migrator.orchestration.holding import hold_to
 from migrator.orchestration.journey import Halt, Journey
 from migrator.orchestration.rehearsal import begin_again
 from migrator.orchestration.replanning import go_by
@@ -60,6 +63,7 @@ class Session:
     until: Phase | None = None
     adopt: bool = False
     is_rehearsal: bool = False
+    saved: SavedPlan | None = None  # to which the run is held
     looked: Looked = field(default_factory=Looked)
     exit_code: int = 0  # how the command fared, for the record of the run
 
@@ -77,6 +81,7 @@ class Session:
 
     def sum_up(self, command: str, reports: Sequence[ApplicationReport]) -> WaveReport:
         """All applications together; what the run's record says of how it ended."""
+        failpoints.at("outcome")
         report = sum_up(self.plan, command, reports)
         self.exit_code = report.exit_code
         return report
@@ -113,6 +118,7 @@ class Session:
             stack.callback(journal.close)
             if self.is_rehearsal:
                 begin_again(journal)
+            hold_to(self.saved, journal)
             go_by(journal, self.plan, application)
             curfew = Curfew(self.stop)
             hosts = Hosts({spec.name: spec for spec in self.plan.endpoints}, self.budgets, curfew.check)
@@ -146,6 +152,7 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
     until: Phase | None = None,
     adopt: bool = False,
     is_rehearsal: bool = False,
+    saved: SavedPlan | None = None,
 ) -> Iterator[Session]:
     """Open the state, see that the plan is the recorded one, note the run; close everything and note how it ended.
 
@@ -177,6 +184,7 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
         until=until,
         adopt=adopt,
         is_rehearsal=is_rehearsal,
+        saved=saved,
     )
     # Signals are caught before the run says that it began, and until it has said how it ended.
     with stopping(stop, pool.ask_to_stop, pool.shutdown, on_event):
@@ -185,6 +193,9 @@ def open_session(  # noqa: PLR0913 - what a command may say, all of it by name
             with holding_rates(plan, folder, budgets, on_event):
                 for finding in accepted(plan, demand.findings()):
                     on_event(note_of(finding))
+                if (fails := failpoints.what_fails()) is not None:
+                    sentence = f"{failpoints.VARIABLE} is set: this run fails on purpose ({fails})"
+                    on_event(Note(sentence, None, "warning"))
                 yield session
         except BaseException as error:
             session.exit_code = exit_code_of(error)

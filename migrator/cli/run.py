@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,10 @@ class Going:
             autocompletion=phases_starting,
             help=f"Stop at this phase: {' '.join(UNTIL)}.",
         ),
+    ] = None
+    saved: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Carry out exactly what `plan --out FILE` saved, or refuse: exit 7."),
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do none of it.")] = False
     adopt: Annotated[
@@ -53,7 +58,8 @@ def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent:
             )
         session.screen.wave(report)
         return report.exit_code
-    options = bootstrap.RunOptions(until=going.until, yes=consent.yes, adopt=going.adopt)
+    saved = None if going.saved is None else bootstrap.load_saved(going.saved)
+    options = bootstrap.RunOptions(until=going.until, yes=consent.yes, adopt=going.adopt, saved=saved)
     if going.dry_run:
         preview = bootstrap.dry_run(loaded, selection, options, session.state)
         session.screen.plan(preview)
@@ -67,10 +73,17 @@ def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent:
 def _refuse_what_does_not_fit(going: Going, consent: Consent) -> None:
     if going.keep_shadow and not going.rehearse:
         raise UsageError("`--keep-shadow` belongs to `--rehearse`", hint="a run leaves everything where it is anyway")
+    if going.saved is not None and (going.dry_run or going.adopt):
+        other = "--dry-run" if going.dry_run else "--adopt"
+        raise UsageError(
+            f"`--saved` carries out exactly what was saved: {other} does not belong to it",
+            hint="`migrator plan PLAN --saved FILE` shows it, and whether it still holds",
+        )
     others = {
         "--until": going.until is not None,
         "--dry-run": going.dry_run,
         "--adopt": going.adopt,
+        "--saved": going.saved is not None,
         "--yes": consent.yes,
     }
     given = [option for option, is_given in others.items() if is_given]

@@ -15,7 +15,7 @@ from migrator.domain.entries import Item
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt, Tally
 from migrator.errors import LocalFault
-from migrator.journal import history, items, proofs, sealing, soundness, staging, tables, target_look
+from migrator.journal import chain, history, items, proofs, sealing, soundness, staging, tables, target_look
 from migrator.journal.chain import Value, amend, next_id, record
 from migrator.journal.copy_back import Change, CopyBack
 from migrator.journal.database import Database
@@ -180,6 +180,11 @@ class ApplicationJournal:
         """The effects that are in place, or may be, in the order in which they were put there."""
         with self._database.read() as connection:
             return history.effects_in_place(connection)
+
+    def last_row(self) -> int:
+        """The number of the newest row of the chain: it grows with everything that is recorded."""
+        with self._database.read() as connection:
+            return chain.last_row(connection, CHAINED)
 
     def mark(self, name: str, value: str | None) -> None:
         """Remember a small fact, or forget it (None)."""

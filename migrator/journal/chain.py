@@ -77,6 +77,11 @@ def next_id(connection: Connection, table: Table) -> int:
     return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0) + 1)).scalar_one())
 
 
+def last_row(connection: Connection, tables: Chained) -> int:
+    """The number of the newest row; 0 before the first."""
+    return _tail(connection, tables)[0]
+
+
 def check(connection: Connection, tables: Chained) -> list[str]:
     """What is wrong with the chain, or between it and the tables, in words; empty when all is sound."""
     newest: dict[tuple[str, str], str] = {}

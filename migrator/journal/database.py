@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, NullPool, create_engine, event
 
+from migrator import failpoints
 from migrator.errors import LocalFault
 from migrator.journal.faults import foreign, newer, older, translated
 from migrator.journal.folder import sync_directory, unreadable
@@ -73,14 +74,16 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: durable when the block ends, undone when it raises. Waits while another thread has one."""
-        with self._turn, translated(self.path), self._connection.begin():
-            yield self._connection
+        with self.read() as connection:
+            yield connection
+            failpoints.at("before-commit")
+        failpoints.at("after-commit")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent look. Waits while another thread has a transaction, so keep it short."""
-        with self.write() as connection:
-            yield connection
+        with self._turn, translated(self.path), self._connection.begin():
+            yield self._connection
 
     def close(self) -> None:
         """Close the file; may be called twice."""

@@ -30,7 +30,7 @@ _MOMENT_SECONDS = 0.1
 @contextmanager
 def run_under_way(folder: StateFolder) -> Iterator[None]:
     """Be one of the runs under way; what was set for earlier ones is forgotten by the first and the last."""
-    with _opened(folder) as lock:
+    with _opened(folder, os.O_RDWR | os.O_CREAT) as lock:
         # Whoever only asks whether runs are under way holds it for a moment, too.
         if _is_alone(lock, _MOMENT_SECONDS):
             _forget(folder)
@@ -46,7 +46,8 @@ def is_run_under_way(folder: StateFolder) -> bool:
     """Whether a run of this migration is under way; leaves the state as it is."""
     if not folder.runs_lock.exists():
         return False
-    with _opened(folder) as lock:
+    # Where the state may only be read, the lock can be asked for all the same.
+    with _opened(folder, os.O_RDWR if os.access(folder.runs_lock, os.W_OK) else os.O_RDONLY) as lock:
         return not _is_alone(lock)
 
 
@@ -114,9 +115,9 @@ def _forget(folder: StateFolder) -> None:
 
 
 @contextmanager
-def _opened(folder: StateFolder) -> Iterator[int]:
+def _opened(folder: StateFolder, flags: int) -> Iterator[int]:
     try:
-        lock = os.open(folder.runs_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        lock = os.open(folder.runs_lock, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise unreadable(folder.runs_lock, error) from error
     try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from pathlib import Path
 
+from migrator import failpoints
 from migrator.journal.folder import StateFolder, make_private, sync_directory, unreadable
 
 
@@ -19,15 +19,17 @@ class Papers:
     def keep(self, name: str, content: bytes) -> Path:
         """Write the paper, in place of an earlier one of that name; where it lies. LocalFault when the disk refuses."""
         path = self.path / name
-        draft = self.path / f".{name}.{secrets.token_hex(4)}"
+        draft = self.path / f".{name}.new"
         try:
             make_private(self.path.parent)
             make_private(self.path)
+            draft.unlink(missing_ok=True)  # left by a run that was killed; no other one is at it, by the lock
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with open(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(descriptor)
+            failpoints.reached("papers")
             draft.rename(path)
             sync_directory(self.path)
         except OSError as error:

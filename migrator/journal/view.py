@@ -90,6 +90,11 @@ class ApplicationView:
             with database, database.read() as connection:
                 yield from items.items(connection)
 
+    def last_row(self) -> int:
+        """The number of the newest row of the chain: it grows with everything that is recorded."""
+        with self._database.read() as connection:
+            return chain.last_row(connection, CHAINED)
+
     def check_chain(self) -> list[str]:
         """What is wrong with the recorded history, in words; empty when it is sound."""
         with self._database.read() as connection:

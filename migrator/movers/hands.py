@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from migrator import failpoints
 from migrator.domain.plan import EndpointSpec, Location
 from migrator.endpoints.allowance import Allowances, unlimited
 from migrator.endpoints.contract import Endpoint, SourceTree, TargetTree
@@ -48,6 +49,7 @@ class Hands:
 
     def report(self, content: Any) -> None:
         """Tell the coordinator something now; only what is already durable may be told as done."""
+        failpoints.at("report")
         self._say(content)
 
     @property

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from migrator.domain.plan import Plan
+from migrator.domain.saved import SavedPlan
 from migrator.planfile.changes import differences
+from migrator.planfile.saved_changes import saved_differences
 
-__all__ = ["differences", "draft_from_inventory", "draft_of_one", "load", "rate", "schema"]
+__all__ = [
+    "application_places",
+    "differences",
+    "draft_from_inventory",
+    "draft_of_one",
+    "load",
+    "load_saved",
+    "rate",
+    "saved_differences",
+    "schema",
+    "text_of_saved",
+]
 
 
 def load(path: Path) -> Plan:
@@ -15,6 +29,13 @@ def load(path: Path) -> Plan:
     from migrator.planfile.loading import load_plan  # noqa: PLC0415 - pydantic and yaml are paid for on first use
 
     return load_plan(path)
+
+
+def application_places(path: Path) -> Mapping[str, tuple[int, int]]:
+    """The line and column, from 1, where each application of the valid plan at `path` has its name."""
+    from migrator.planfile.loading import places_of_applications  # noqa: PLC0415 - yaml is paid for on first use
+
+    return places_of_applications(path)
 
 
 def rate(text: str) -> int:
@@ -47,3 +68,17 @@ def schema() -> dict[str, object]:
     from migrator.planfile.json_schema import plan_schema  # noqa: PLC0415 - pydantic is paid for on first use
 
     return plan_schema()
+
+
+def text_of_saved(saved: SavedPlan) -> str:
+    """The text of the file that keeps a saved plan."""
+    from migrator.planfile.saved import text_of  # noqa: PLC0415 - pydantic is paid for on first use
+
+    return text_of(saved)
+
+
+def load_saved(path: Path) -> SavedPlan:
+    """The saved plan in the file at `path`; raises PlanInvalid for anything but a whole one."""
+    from migrator.planfile.saved import read_saved  # noqa: PLC0415 - pydantic is paid for on first use
+
+    return read_saved(path)

@@ -16,12 +16,12 @@ from migrator.planfile.composing import Document, compose
 from migrator.planfile.dns_shape import dns_rules
 from migrator.planfile.endpoint_rules import endpoint_rules
 from migrator.planfile.fall_back_rules import fall_back_rules
-from migrator.planfile.finding import At, Problem
+from migrator.planfile.finding import At, Problem, applications_of
 from migrator.planfile.order_rules import name_rules, order_rules
 from migrator.planfile.own_kinds import own_switch_rules
 from migrator.planfile.place_rules import effect_rules, location_rules, overlap_rules
 from migrator.planfile.reading import read_text
-from migrator.planfile.remarks import MOST_COMPLAINTS, Remark, invalid
+from migrator.planfile.remarks import MOST_COMPLAINTS, Place, Remark, invalid
 from migrator.planfile.shapes import PlanShape
 from migrator.planfile.waiver_shape import waiver_rules
 from migrator.planfile.wording import shape_remarks
@@ -55,6 +55,13 @@ def load_plan(path: Path) -> Plan:
     if remarks or shape is None:
         raise invalid(path, remarks)
     return build(path, shape)
+
+
+def places_of_applications(path: Path) -> dict[str, Place]:
+    """Where each application of the plan at `path` has its name; raises PlanInvalid."""
+    document = compose(read_text(path))
+    names = [application.key("name") for _, application in applications_of(At(document.value, ()))]
+    return {name.text(): document.place(name.loc) for name in names}
 
 
 def _rule_remarks(document: Document, folder: str) -> Iterator[Remark]:

@@ -22,7 +22,7 @@ UNSEEN = re.compile(
 
 def read_text(path: Path) -> str:
     """The text of the plan at `path`; raises PlanInvalid, and reads no more than a little beyond LIMIT_BYTES."""
-    raw = _read_bytes(path)
+    raw = read_bytes(path, "plan", LIMIT_BYTES)
     if len(raw) > LIMIT_BYTES:
         place = _place(raw[:LIMIT_BYTES].decode("utf-8", "replace"))
         raise invalid(path, [Remark(place, "the plan goes on beyond 1 MiB", "split it into several migrations")])
@@ -42,22 +42,23 @@ def read_text(path: Path) -> str:
     return text
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, what: str, limit_bytes: int) -> bytes:
+    """The first bytes of the file at `path`, one more than `limit_bytes` at most; PlanInvalid, about `what`."""
     shown = display(os.fsencode(path))
     try:
         # Without O_NONBLOCK, opening a FIFO would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise PlanInvalid(f"the plan {shown} is not a file", hint="name the YAML file itself")
-            return file.read(LIMIT_BYTES + 1)
+                raise PlanInvalid(f"the {what} {shown} is not a file", hint="name the file itself")
+            return file.read(limit_bytes + 1)
     except FileNotFoundError as error:
         hint = "check the path; it is relative to the current folder"
-        raise PlanInvalid(f"there is no plan {shown}", hint=hint) from error
+        raise PlanInvalid(f"there is no {what} {shown}", hint=hint) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        hint = "name a YAML file that this account may read"
-        raise PlanInvalid(f"the plan {shown} cannot be read: {reason}", hint=hint) from error
+        hint = "name a file that this account may read"
+        raise PlanInvalid(f"the {what} {shown} cannot be read: {reason}", hint=hint) from error
 
 
 def _place(before: str) -> Place:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal, NoReturn, Protocol
 
+from migrator import failpoints
+from migrator.domain.acts import FREEZE
 from migrator.domain.events import EffectNoted, OnEvent
 from migrator.domain.phases import Phase
 from migrator.errors import Refused
@@ -78,7 +80,10 @@ def put_in_place(effect: Effect, memory: Memory, on_event: OnEvent, phase: Phase
     if answer is not Answer.HALF_WAY or memory.last_effect(effect.name) is None:
         memory.mark(_prepared_by(effect), effect.prepare())
     intent = memory.intend(effect.name, Verb.APPLY.value, phase)
+    fail_point = "freeze" if effect.name.startswith(FREEZE) else "switch"
+    failpoints.at(fail_point)
     effect.apply()
+    failpoints.at(fail_point)
     _note(effect, on_event, "apply", "done")
     answer = ask(effect, on_event)
     memory.confirm(intent, answer.value)
@@ -94,7 +99,9 @@ def take_back(effect: Effect, memory: Memory, on_event: OnEvent) -> None:
     if _settle(effect, memory, on_event, Verb.UNDO) is Answer.NOT_IN_PLACE:
         return
     intent = memory.intend(effect.name, Verb.UNDO.value)
+    failpoints.at("undo")
     effect.undo(memory.marked(_prepared_by(effect)))
+    failpoints.at("undo")
     _note(effect, on_event, "undo", "done")
     answer = ask(effect, on_event)
     memory.confirm(intent, answer.value)

@@ -46,18 +46,22 @@ def is_installed() -> bool:
 def ask(call: HttpCall, timeout_seconds: float, token_file: Path | None = None) -> Reply:
     """The answer to one request; Unanswered when there is none within the time.
 
-    The token is read anew for each request. Refused when its file cannot be used, LocalFault without httpx2.
+    The token is read anew for each request, and is in no answer. Refused when its file cannot be used, LocalFault
+    without httpx2.
     """
     if not is_installed():
         raise LocalFault(f"requests need the package {PACKAGE}", hint=HINT_INSTALL)
     headers = {"User-Agent": "migrator"}
-    if token_file is not None:
-        headers["Authorization"] = f"Bearer {_token(token_file)}"
+    token = None if token_file is None else _token(token_file)
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     try:
         # httpx2 limits each read, not all of them: a server that sends a byte a second would go on for ever.
-        return within(timeout_seconds + 1, lambda: _exchange(call, headers, timeout_seconds))
+        reply = within(timeout_seconds + 1, lambda: _exchange(call, headers, timeout_seconds))
     except Overdue:
         raise Unanswered(f"no complete answer within {timeout_seconds:g} s") from None
+    # Servers that repeat what they were asked are not rare, and what they say is quoted.
+    return reply if token is None else reply._replace(body=reply.body.replace(token.encode(), b"(the token)"))
 
 
 def _exchange(call: HttpCall, headers: dict[str, str], timeout_seconds: float) -> Reply:

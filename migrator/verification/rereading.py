@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from migrator import failpoints
 from migrator.domain.entries import Entry
 from migrator.endpoints.contract import Digest, Problem, SourceTree
 from migrator.movers.hands import Hands
@@ -81,6 +82,7 @@ def reread(hands: Hands, job: Rereading) -> None:
         at_target, at_source = _look_at_sides(hands, job.way, files, target, source)
         if hands.should_stop:
             return
+        failpoints.at("verify")
         hands.report(_judge(files, at_target, at_source, job.way.keep))
 
 

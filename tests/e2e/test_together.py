@@ -243,7 +243,7 @@ def test_a_server_that_bears_less_than_the_plan_says_gets_less(
             source = ground / f"source-{name}"
             move = Move(tmp_path / name, source, tmp_path / f"target-{name}", source_end=remote(spec, lane="agent"))
             move.folder.mkdir()
-            build_many(bytes(move.source), 3000)
+            build_many(bytes(move.source), 1000)
             moves.append(move)
         give(ground, sshd.setup.account)
         cli = moves[1].cli(moves[0].application() | {"name": "a"})

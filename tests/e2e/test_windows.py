@@ -162,9 +162,9 @@ def test_a_window_that_ends_in_mid_run_ends_it_in_good_order_and_the_next_goes_o
     for number in range(40):
         (move.source / f"file-{number:02}").write_bytes(os.urandom(100_000))
     cli = cli_with(move, window={"to": "2018-07-28"}, cutover={"days": "sun", "hours": "00:00-06:00"})
-    last_minute = dt.datetime(2018, 7, 28, 23, 59, 47, tzinfo=dt.UTC)  # time enough to begin, and not to end
+    last_minute = dt.datetime(2018, 7, 28, 23, 59, 40, tzinfo=dt.UTC)  # time enough to begin, and not to end
 
-    late = replace(cli, environment=set_to(last_minute))
+    late = replace(cli, environment=set_to(last_minute, tmp_path / "clock"))
     outcome = late("run", "--yes", "--json", expect=5)
 
     (ended,) = [event for event in outcome.events("step.ended") if event["error"] and event["step"] == "seed"]
@@ -175,7 +175,7 @@ def test_a_window_that_ends_in_mid_run_ends_it_in_good_order_and_the_next_goes_o
     assert not move.frozen.exists()
 
     quick = replace(move, source_end={"local": True})
-    longer = replace(cli_with(quick, window={"to": "2018-07-30"}), environment=set_to(last_minute))
+    longer = replace(cli_with(quick, window={"to": "2018-07-30"}), environment=set_to(last_minute, tmp_path / "clock"))
     longer("plan", "--accept-changes")
     again = longer("run", "--until", "seeded", "--json")
     assert differences(move.source, move.target) == []

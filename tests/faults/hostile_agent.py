@@ -17,14 +17,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Literal
 
 REAL = "/usr/bin/python3"
 MAGIC = b"\nmigrator-agent "
 FACTS = struct.Struct(">BQqIIIqQIQQ")
-SCAN_NEXT, READ_NEXT, DIGEST_NEXT, COMMIT = 4, 7, 72, 27
+SCAN_NEXT, READ_NEXT, DIGEST_NEXT = 4, 7, 72
 FOLDER, ENTRY = 0, 1  # records of a scan
-WHOLE = 1  # record of a reading
 GREETING = -1
 FILE, FOLDER_KIND, LINK = 0, 1, 2
 
@@ -39,6 +38,7 @@ class Behaviour:
     name: str
     lie: Lie
     codes: tuple[int, ...]
+    role: Literal["source", "target"] = "source"
 
 
 BEHAVIOURS: dict[str, Behaviour] = {}
@@ -60,8 +60,10 @@ def entry(name: bytes, kind: int = FILE, *, size: int = 0, mode: int = 0o644, li
 
 def add(name: str, *codes: int, verb: int, lie: Callable[[int, bytes], bytes]) -> None:
     """An agent that answers `verb` with `lie(status, body)`."""
-    behaviour = Behaviour(name, lambda asked, status, body: lie(status, body) if asked == verb else None, codes)
-    BEHAVIOURS[name] = behaviour
+    role: Literal["source", "target"] = "target" if verb == DIGEST_NEXT else "source"  # where it is asked of a run
+    BEHAVIOURS[name] = Behaviour(
+        name, lambda asked, status, body: lie(status, body) if asked == verb else None, codes, role
+    )
 
 
 def lists(name: str, *codes: int, records: bytes) -> None:
@@ -89,8 +91,8 @@ lists("a file of 2^63 bytes", 8, records=entry(b"new", size=1 << 63))
 lists("a link text of a file", 8, records=entry(b"new", link=b"somewhere"))
 lists("a record that there is not", 8, records=b"\x63")
 lists("a record that is cut short", 8, records=entry(b"new")[:20])
-lists("a name that would write on a terminal", 3, records=entry(b"\x1b]0;owned\x07\r\n", size=10))
-lists("a name of 900 kB", 3, records=entry(b"n" * 900_000, size=10))
+lists("a name that would write on a terminal", 3, 4, records=entry(b"\x1b]0;owned\x07\r\n", size=10))
+lists("a name of 900 kB", 8, records=entry(b"n" * 900_000, size=10))
 
 add("a frame of 4 GB", 8, verb=SCAN_NEXT, lie=lambda _status, _body: b"\xff\xff\xff\xff" + bytes(100))
 add("a frame of no bytes", 8, verb=SCAN_NEXT, lie=lambda _status, _body: bytes(100))
@@ -105,7 +107,8 @@ add(
 add("content of a file that nobody asked for", 8, verb=READ_NEXT, lie=lambda status, body: frame(body * 3, status))
 add("a verdict that there is not", 8, verb=READ_NEXT, lie=lambda status, body: frame(b"\x63" + body[1:], status))
 add("content that is cut short", 8, verb=READ_NEXT, lie=lambda status, body: frame(body[:-1], status))
-add("no content for ever", 8, 10, verb=READ_NEXT, lie=lambda status, _body: frame(b"", status))
+add("no content for ever", 8, verb=READ_NEXT, lie=lambda status, _body: frame(b"", status))
+add("no digests for ever", 8, verb=DIGEST_NEXT, lie=lambda status, _body: frame(b"", status))
 add("digests that are cut short", 8, verb=DIGEST_NEXT, lie=lambda status, body: frame(body[:-1], status))
 
 
@@ -114,7 +117,7 @@ def spoilt(status: int, body: bytes) -> bytes:
     return frame(body[:-1] + bytes([body[-1] ^ 1]) if body else body, status)
 
 
-add("content with a bit that is turned", 3, 8, verb=READ_NEXT, lie=spoilt)
+add("content with a bit that is turned", 3, 4, 8, verb=READ_NEXT, lie=spoilt)
 add("a bit of a digest that is turned", 3, 8, verb=DIGEST_NEXT, lie=spoilt)
 add("a greeting of another protocol", 8, verb=GREETING, lie=lambda _, body: MAGIC + text(b"\0\0\0\x09" + body[4:]))
 add("a greeting that is cut short", 8, verb=GREETING, lie=lambda _, _body: MAGIC + text(b"\0\0"))

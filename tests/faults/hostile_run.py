@@ -23,7 +23,7 @@ from tests.support.sshd import Account, Setup, Sshd, make_key, own_account, runn
 from tests.support.trees import snapshot, write_file
 
 MOST_MEMORY_MB = 300
-MOST_SAID = 1_000_000  # characters: a name may have 60,000, and is shown whole where it fails
+MOST_SAID = 20_000  # characters
 PATIENCE_SECONDS = 400
 
 # Linux counts in a child's peak what its parent had when it was started: so a small one starts it.
@@ -122,9 +122,9 @@ def hostile_run(site: Site, behaviour: Behaviour | AgentBehaviour) -> tuple[Ende
         left.unlink()
     (site.keep / "behaviour").write_text(behaviour.name)
     lane: Lane = "sftp" if isinstance(behaviour, Behaviour) else "agent"
-    role = behaviour.role if isinstance(behaviour, Behaviour) else "source"
-    move = site.move(remote(site.server.endpoint("openssh"), lane), role)
-    cli = move.cli()
+    move = site.move(remote(site.server.endpoint("openssh"), lane), behaviour.role)
+    # With an agent the default would believe a source that looks unchanged, and not ask for its content again.
+    cli = move.cli(dataset={"proof": "hash"})
     around = [move.source.parent, move.target.parent]
     before = [_outside(place, move.target) for place in around]
     argv = ["run", str(cli.plan), "--state", str(cli.state), "--until", "verified", "--yes"]
@@ -134,7 +134,7 @@ def hostile_run(site: Site, behaviour: Behaviour | AgentBehaviour) -> tuple[Ende
     faults = list(_faults(ended, behaviour.codes))
     if [_outside(place, move.target) for place in around] != before:
         faults.append("something outside the target root was touched")
-    faults += _forbidden_writes(site.keep / "writes", role, move.target)
+    faults += _forbidden_writes(site.keep / "writes", behaviour.role, move.target)
     return ended, [f"{behaviour.name}: {fault}" for fault in faults]
 
 

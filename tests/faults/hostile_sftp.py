@@ -82,7 +82,7 @@ lists("a name that comes again in the next answer", 8, (b"alpha", FILE))
 lists("a link and then a child of it", 8, (b"door", LINK), (b"door/child", FILE))
 lists("a link that is a folder a moment later", 8, (b"door", LINK), (b"door", FOLDER))
 lists("dot-dot as a file", 0, (b"..", FILE), (b".", LINK))
-lists("a name of 60 kB", 3, (b"n" * 60_000, FILE))
+lists("a name of 60 kB", 8, (b"n" * 60_000, FILE))
 lists("a target that lists a name upwards", 8, (b"../outside", FILE), role="target")
 lists("a target that lists an empty name", 8, (b"", FOLDER), role="target")
 
@@ -245,7 +245,9 @@ def opens(name: str, *codes: int, instead: Callable[[Request], bytes]) -> None:
     )
 
 
-opens("a file that is gone when it is opened", 0, 3, instead=lambda request: status(request.number, sftp.NO_SUCH_FILE))
+opens(
+    "a file that is gone when it is opened", 0, 3, 4, instead=lambda request: status(request.number, sftp.NO_SUCH_FILE)
+)
 opens("a file that nobody may read", 3, instead=lambda request: status(request.number, sftp.PERMISSION_DENIED))
 opens("opened, but without a handle", 8, instead=lambda request: status(request.number, sftp.OK)[:5] + b"junk")
 opens(

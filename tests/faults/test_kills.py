@@ -18,7 +18,7 @@ from tests.support.sshd import Account, Sshd, descendants, wait_for
 from tests.support.trees import build_many, build_nasty, differences, set_folder_times
 
 KILLS = 10
-FILES = 2500
+FILES = 1500
 Connector = Literal["openssh", "paramiko"]
 CONNECTORS: dict[str, Connector] = {"openssh": "openssh", "paramiko": "paramiko"}
 

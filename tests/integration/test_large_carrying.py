@@ -57,7 +57,8 @@ def test_each_chunk_is_told_and_then_the_whole(job: LargeJob, hands: Hands, repo
 def test_a_chunk_that_is_not_durable_is_not_told(
     durable: int, job: LargeJob, hands: Hands, reports: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync, synced = os.fdatasync, []
+    sync = os.fdatasync
+    synced: list[None] = []
 
     def fail_after_some(descriptor: int) -> None:
         if len(synced) == durable:

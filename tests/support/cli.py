@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from tests.support.warm import WarmInterpreter
 
 COMMAND = (sys.executable, "-m", "migrator")
+_of_this_thread = threading.local()
 Json = dict[str, Any]
 
 # What a user's shell may have set and a test must not depend on.
@@ -164,9 +165,10 @@ def _finished(
     )
 
 
-@functools.cache
 def warm_interpreter() -> WarmInterpreter:
-    """The one of this test process, started when it is first asked for."""
-    interpreter = WarmInterpreter(clean_environment())
-    atexit.register(interpreter.close)
-    return interpreter
+    """The one of this thread, started when it is first asked for."""
+    found: WarmInterpreter | None = getattr(_of_this_thread, "interpreter", None)
+    if found is None:
+        found = _of_this_thread.interpreter = WarmInterpreter(clean_environment())
+        atexit.register(found.close)
+    return found

@@ -54,7 +54,7 @@ class Hook:
 #!/bin/sh
 cd "$(dirname "$0")" || exit 9
 act() {
-    echo "$1 $$ $(date +%s.%N)" >> log
+    echo "$1 $$" >> log
     if [ -p "hold-$1" ]; then read -r _ < "hold-$1"; fi
 }
 case $1 in
@@ -75,7 +75,7 @@ esac
 
     @property
     def acts(self) -> list[str]:
-        return [act for act, _, _ in self._lines()]
+        return [act for act, _ in self._lines()]
 
     @property
     def triple(self) -> Mapped:
@@ -96,13 +96,13 @@ esac
         """Returns when the script is gone, which it is without any help: it does not outlive the run."""
         for fifo in self._folder.glob("hold-*"):
             fifo.unlink()
-        pids = [pid for _, pid, _ in self._lines()]
+        pids = [pid for _, pid in self._lines()]
         wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the hook ends with the run")
 
-    def _lines(self) -> list[tuple[str, str, str]]:
+    def _lines(self) -> list[tuple[str, str]]:
         log = self._folder / "log"
         found = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
-        return [(act, pid, time) for act, pid, time in found]
+        return [(act, pid) for act, pid in found]
 
 
 class Acts:

@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -37,11 +36,10 @@ _HEADER_BYTES = 8
 
 
 class WarmInterpreter:
-    """Carries out commands one at a time, each in a process of its own; its own process ends with `close`."""
+    """Carries out commands one at a time, each in a process of its own; for one thread, until `close`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._line, theirs = socket.socketpair()
-        self._turn = threading.Lock()
         self._start = _of_the_start(environment)
         self._folder = os.getcwd()
         self._is_cold = "COLD_STARTS" in os.environ
@@ -65,7 +63,7 @@ class WarmInterpreter:
         """Like ``python -m MODULE ARGUMENTS``, with nothing to read; subprocess.TimeoutExpired when it was killed."""
         ends = [os.pipe(), os.pipe()]
         request = json.dumps([module, *arguments]), json.dumps(dict(environment))
-        with self._turn, ThreadPoolExecutor(2) as readers:
+        with ThreadPoolExecutor(2) as readers:
             body = "\n".join(request).encode()
             socket.send_fds(self._line, [len(body).to_bytes(_HEADER_BYTES)], [theirs for _, theirs in ends])
             for _, theirs in ends:

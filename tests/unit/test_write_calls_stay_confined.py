@@ -19,6 +19,7 @@ MAY_WRITE = {
     "endpoints/sftp/lease.py": "asks a server to rename",
     "endpoints/sftp/writer.py": "asks a server to rename",
     "journal": "the state folder",
+    "failpoints/acting.py": "the log of what failed, in tests",
     "demo": "a provider of our own in a folder of its own",
     "cli": "`--out FILE`",
     "bootstrap/approving.py": "`approve --request FILE`",

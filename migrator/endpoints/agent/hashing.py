@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from migrator.domain.entries import Entry, Kind
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Answer, Conversation
-from migrator.endpoints.agent.reading import PROBLEMS
+from migrator.endpoints.agent.reading import MOST_BARREN, PROBLEMS
 from migrator.endpoints.agent.records import Malformed, shown, take_attributes, take_entry, take_text
 from migrator.endpoints.contract import Digest
 from migrator.endpoints.faults import check_path
@@ -30,6 +30,7 @@ class Hashing:
         self._is_all_told = False
         self._told: deque[Entry] = deque()  # told to the agent, not yet answered for
         self._asked = 0
+        self._barren = 0  # answers in a row that brought nothing
         self._arrived: deque[bytes] = deque()
         self._failed: list[OSError] = []
         self._handle = session.new_handle()
@@ -75,6 +76,9 @@ class Hashing:
 
     def _digests_of(self, body: bytes) -> Iterator[Digest]:
         at = 0
+        self._barren = 0 if body else self._barren + 1
+        if self._barren > MOST_BARREN:
+            raise self._session.broken("answers without digests, again and again")
         while at < len(body):
             try:
                 digest, at = self._digest(body, at)

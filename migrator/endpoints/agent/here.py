@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from migrator import failpoints
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.access import KEPT_BY_AGENT
 from migrator.endpoints.agent.conversation import Answer, Conversation, DiskFault, Failed
@@ -21,6 +22,7 @@ class HereConversation(Conversation):
 
     def __init__(self) -> None:
         super().__init__("this machine")
+        agent.FAIL_POINT = failpoints.hook()
         self._agent: Any = agent.Agent()  # type: ignore[no-untyped-call] # a program for Python 3.6
 
     @property

@@ -87,6 +87,9 @@ LONGEST_PATH = 4000  # the kernel takes 4096 bytes in one call, the ending NUL i
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
+# Called with the name of a moment at which tests have things fail (migrator/failpoints); users have none.
+FAIL_POINT = globals().get("FAIL_POINT")
+
 
 class Fault(Exception):
     """The disk is full or failing: the writer is of no more use."""
@@ -433,6 +436,8 @@ class Scan:
         while to_list:
             path = to_list.pop()
             try:
+                if FAIL_POINT:
+                    FAIL_POINT("scan")
                 if fd is None:
                     fd = self._folders.resolve(path, LIST_FLAGS)
                 with listing_of(fd) as listing:
@@ -1164,6 +1169,8 @@ class Writer:
         def create(folder):
             self._systems.watch(folder)
             temp.device = folder[1]
+            if FAIL_POINT:
+                FAIL_POINT("temp-open")
             temp.fd = os.open(temp.temp_name, CREATE_FLAGS, 0o600, dir_fd=folder[0])
 
         self._within(temp.folder, create)
@@ -1236,7 +1243,11 @@ class Writer:
     def _synced(self, temps, sync):
         """When a sync fails none of its items may land, since nobody knows whose bytes are missing."""
         try:
+            if FAIL_POINT:
+                FAIL_POINT("before-sync")
             sync()
+            if FAIL_POINT:
+                FAIL_POINT("after-sync")
         except OSError as error:
             if error.errno in FULL:
                 raise self._given_up(error)
@@ -1315,6 +1326,8 @@ class Writer:
         folder_path, _, name = path.rpartition(b"/")
 
         def remove(folder):
+            if FAIL_POINT:
+                FAIL_POINT("delete")
             found = kind_of(os.stat(name, dir_fd=folder[0], follow_symlinks=False).st_mode)
             if found != facts[0] or found == SPECIAL:
                 words = ("file", "directory", "link", "special")[found]
@@ -1330,8 +1343,8 @@ class Writer:
         self._folders.forget(folder_path)
         try:
             self._within(folder_path, remove, makes_missing=False)
-        except FileNotFoundError:
-            pass  # what is gone already counts as removed
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # what is gone already counts as removed, also where a file has taken the place of its folder
 
     def unlink(self, path, *_):
         """Remove a temp file that an earlier run left."""
@@ -1417,6 +1430,8 @@ class Writer:
 
     def _sync_names(self):
         touched, self._touched = self._touched, {}
+        if FAIL_POINT:
+            FAIL_POINT("directory-sync")
         if len(touched) > FEW:
             devices = {device for device in touched.values() if self._systems.watches(device)}
             for device in devices:
@@ -1457,6 +1472,8 @@ class LargeWriter(Writer):
             raise
 
     def write(self, offset, data):
+        if FAIL_POINT:
+            self._on_disk(lambda: FAIL_POINT("chunk"))
         view = memoryview(data)
         while view:
             written = self._on_disk(lambda: os.pwrite(self._large.fd, view, offset))
@@ -1484,7 +1501,11 @@ class LargeWriter(Writer):
             return b""
 
     def sync(self):
+        if FAIL_POINT:
+            self._on_disk(lambda: FAIL_POINT("before-sync"))
         self._on_disk(lambda: os.fdatasync(self._large.fd))
+        if FAIL_POINT:
+            FAIL_POINT("after-sync")
 
     def finish(self, facts, attributes):
         """Give the file what is kept of the facts, and its name, durably; a reason, empty where all went well."""
@@ -1493,7 +1514,7 @@ class LargeWriter(Writer):
             if os.fstat(temp.fd).st_size != facts[1]:
                 raise OSError(errno.EINVAL, "it does not have the size that was announced")
             self._dress(temp.fd, facts, attributes)
-            self._on_disk(lambda: os.fsync(temp.fd))
+            self._sync_whole()
             folder = self._folders.confirm(temp.folder)
             self._within(temp.folder, lambda folder: rename_in(temp, folder))
             self._touched[temp.folder] = folder[1]
@@ -1505,6 +1526,14 @@ class LargeWriter(Writer):
         except OSError as error:
             return b"in place, but not durable: " + sentence(error)
         return b""
+
+    def _sync_whole(self):
+        """A file whose sync has failed is copied again: what its pages show then need not be on the disk."""
+        try:
+            self._on_disk(lambda: os.fsync(self._large.fd))
+        except Fault:
+            self.discard()
+            raise
 
     def discard(self):
         self._discard(self._large)
@@ -1522,6 +1551,8 @@ class LargeWriter(Writer):
         except FileNotFoundError:
             if not makes:
                 raise OSError(errno.ESTALE, "its temp file is gone")
+            if FAIL_POINT:
+                FAIL_POINT("temp-open")
             temp.fd = os.open(temp.temp_name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder[0])
             self.is_new = True
         found = os.fstat(temp.fd)
@@ -1578,6 +1609,8 @@ def allocate(fd, size, is_sparse):
 
 
 def write_all(temp, data):
+    if FAIL_POINT:
+        FAIL_POINT("chunk")
     view = memoryview(data)
     while view:
         written = os.write(temp.fd, view)
@@ -1586,6 +1619,8 @@ def write_all(temp, data):
 
 
 def rename_in(temp, folder):
+    if FAIL_POINT:
+        FAIL_POINT("rename")
     os.rename(temp.temp_name, temp.name, src_dir_fd=folder[0], dst_dir_fd=folder[0])
     if temp.is_hard_link:  # rename does nothing where both names are the same file already
         remove_in(folder[0], temp.temp_name)

@@ -16,6 +16,7 @@ from migrator.endpoints.faults import check_path
 _AHEAD_FILES = 512
 _AHEAD_BYTES = 4 << 20
 _AHEAD_ANSWERS = 4
+MOST_BARREN = 1000  # answers in a row; an agent that has nothing left to tell gives a few that were asked for ahead
 PROBLEMS = {agent.CHANGED: Problem.CHANGED, agent.VANISHED: Problem.VANISHED, agent.BROKEN: Problem.FAILED}
 
 
@@ -32,6 +33,7 @@ class Reading:
         self._arrived: deque[bytes] = deque()
         self._failed: list[OSError] = []
         self._delivered = 0  # bytes of the file that is being read
+        self._barren = 0  # answers in a row that brought nothing
         self._handle = session.new_handle()
         self._send(agent.READ, agent.packed(root), bytes([drops_cache]))
 
@@ -82,6 +84,9 @@ class Reading:
     def _pieces_of(self, body: bytes) -> Iterator[Piece]:
         at = came_bytes = 0
         paid_bytes = self._paid.popleft()
+        self._barren = 0 if body else self._barren + 1
+        if self._barren > MOST_BARREN:
+            raise self._session.broken("answers without content, again and again")
         while at < len(body):
             try:
                 piece, at = self._piece(body, at)

@@ -12,6 +12,7 @@ from migrator.endpoints.agent import program as agent
 
 _KINDS = (Kind.FILE, Kind.DIRECTORY, Kind.LINK, Kind.SPECIAL)
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_LONGEST_NAME_BYTES = 4096  # no system has names that come near it
 _LONGEST_PATH_BYTES = 1 << 20
 _MOST_NAMES_IN_A_FOLDER = 2_000_000  # what is remembered of that many takes some 150 MB
 _WORDS_LIMIT = 300
@@ -199,8 +200,9 @@ class Listing:
                 raise Malformed("a tree without a root")
             self._has_root = True
             return
-        if self._folder is None or b"/" in name or b"\0" in name or name in {b"", b".", b".."}:
-            raise Malformed(f"the name `{display(name)}`")
+        is_odd = b"/" in name or b"\0" in name or name in {b"", b".", b".."} or len(name) > _LONGEST_NAME_BYTES
+        if self._folder is None or is_odd:
+            raise Malformed(f"the name `{shown(name)}`")
         remembered = hash(name)
         if remembered in self._names:
             raise Malformed(f"the name `{display(name)}` twice in one folder")

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from importlib import resources
 
+from migrator import failpoints
 from migrator.domain.entries import display
 from migrator.endpoints.agent import program as agent
 from migrator.endpoints.agent.conversation import Answer, Conversation, DiskFault, Failed
@@ -207,7 +208,7 @@ class AgentSession(Conversation):
         return self.stop(self._error or self._channel.explain())
 
     def _greet(self) -> None:
-        program = agent_text()
+        program = failpoints.sent_along() + agent_text()
         self._out += b"%08x%s" % (len(program), program)
         deadline = time.monotonic() + HANDSHAKE_SECONDS
         while (greeting := self._greeting()) is None:

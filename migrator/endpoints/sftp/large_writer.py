@@ -43,6 +43,7 @@ class SftpLargeWriter:
             part = data[start : start + most]
             payload = self._file.handle + wire.long(offset + start) + wire.word(len(part))
             self._unanswered += len(part)
+            self._shared.reached("chunk")
             self._session.send(wire.WRITE, payload, partial(self._written, len(part)), part)
             while self._unanswered > _UNACKNOWLEDGED_BYTES:
                 self._session.pump()
@@ -72,11 +73,13 @@ class SftpLargeWriter:
 
     def sync(self) -> None:
         """Return when the server has acknowledged everything, and synced it where it can."""
+        self._shared.reached("before-sync")
         if wire.FSYNC in self._session.extensions:
             self._unanswered += 1
             self._session.send(wire.EXTENDED, _SYNC + self._file.handle, partial(self._written, 1))
         while self._unanswered:
             self._session.pump()
+        self._shared.reached("after-sync")
         self._raise_faults()
 
     def finish(self, entry: Entry) -> Landed:
@@ -148,6 +151,8 @@ class SftpLargeWriter:
             self._faults.append(str(wire.take_status(body)))
 
     def _raise_faults(self) -> None:
+        if self._shared.fault is not None:
+            raise self._shared.fault
         if self._faults:
             self._shared.doubt()
             self._shared.until(lambda: self._shared.is_idle)  # a full disk is raised here as what it is

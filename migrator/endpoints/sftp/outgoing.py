@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from migrator import failpoints
 from migrator.domain.entries import Entry, Kind, display
+from migrator.endpoints.faults import disk_fault
 from migrator.endpoints.sftp import wire
 from migrator.endpoints.sftp.calls import link_payload
 from migrator.endpoints.sftp.folders import Folders, Verdict
@@ -62,6 +64,13 @@ class Outgoing:
 
         self.errands += 1
         self.session.send(kind, payload, answered)
+
+    def reached(self, fail_point: str) -> None:
+        """Come to a moment at which a test may have the target's disk fail."""
+        try:
+            failpoints.reached(fail_point)
+        except OSError as error:
+            self.fault = disk_fault(self.base, error)
 
     def doubt(self) -> None:
         """A server says only "failure" when its disk is full: ask, before anything is removed that makes room."""
@@ -129,6 +138,7 @@ class OutgoingItem:
 
     def replace(self) -> None:
         """Give it its final name in one atomic step, over what stands there."""
+        self.shared.reached("rename")
         names = wire.string(self.temp) + wire.string(self.path)
         self.shared.ask(wire.EXTENDED, wire.string(wire.POSIX_RENAME) + names, self._replaced)
 

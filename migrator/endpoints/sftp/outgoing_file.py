@@ -75,6 +75,7 @@ class OutgoingFile(OutgoingItem):
         if self.is_unwanted:
             self._settle_down()
             return
+        self.shared.reached("temp-open")
         session = self.shared.session
         session.handles.open += 1
         session.send(wire.OPEN, wire.string(self.temp) + _NEW_FILE, self._opened)
@@ -104,6 +105,7 @@ class OutgoingFile(OutgoingItem):
         self._settle_down()
 
     def _write(self, data: bytes) -> None:
+        self.shared.reached("chunk")
         self._unanswered += 1
         payload = self._handle + wire.long(self._sent_bytes) + wire.word(len(data))
         self._sent_bytes += len(data)
@@ -128,6 +130,7 @@ class OutgoingFile(OutgoingItem):
         send(wire.CLOSE, self._handle, self._closed)
 
     def _sync(self) -> None:
+        self.shared.reached("before-sync")
         self._synced_bytes = self._sent_bytes
         if wire.FSYNC in self.shared.session.extensions:
             self._unanswered += 1
@@ -142,6 +145,7 @@ class OutgoingFile(OutgoingItem):
 
     def _synced(self, kind: int, body: memoryview) -> None:
         self._answered("be made durable", kind, body)
+        self.shared.reached("after-sync")
 
     def _closed(self, kind: int, body: memoryview) -> None:
         self.shared.session.handles.open -= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from migrator import failpoints
 from migrator.domain.entries import Entry, Kind, Unreadable, display
 from migrator.endpoints.sftp import wire
 from migrator.endpoints.sftp.session import SftpSession
@@ -18,6 +19,8 @@ _BUSY = 256  # requests in flight from which on no more is begun
 _BARREN = 1000  # answers in a row without a new name after which a listing is endless
 # OpenSSH's server leaves out, without a word, names whose whole path exceeds PATH_MAX: less a slash, a name, a NUL.
 _LONGEST_SURE_PATH_BYTES = 4096 - 257
+_LONGEST_NAME_BYTES = 4096  # no system has names that come near it
+_SHOWN_BYTES = 300
 _LONGEST_PATH_BYTES = 65535  # sixteen times what Linux takes: a tree this deep is made up
 
 
@@ -72,6 +75,8 @@ class TreeScan:
         try:
             while True:
                 self._advance()
+                if self._error is not None:
+                    raise self._error
                 is_finished = not (self._open or self._lookups or self._to_open or self._refused)
                 if is_finished or len(self._due) >= BLOCK_ENTRIES:
                     due, self._due = self._due, []
@@ -81,8 +86,6 @@ class TreeScan:
                         return
                 else:
                     self._session.pump()
-                if self._error is not None:
-                    raise self._error
         finally:
             self._abandon()
 
@@ -100,6 +103,11 @@ class TreeScan:
             self._ask_for(_Folder(self._to_open.pop()))
 
     def _ask_for(self, folder: _Folder) -> None:
+        try:
+            failpoints.reached("scan")
+        except OSError as error:
+            self._unreadable(folder.path, str(error.strerror))
+            return
         self._open.add(folder)
         self._session.handles.open += 1
         self._session.send(wire.OPENDIR, wire.string(self._absolute(folder.path)), partial(self._opened, folder))
@@ -191,8 +199,8 @@ class TreeScan:
             if name in (b".", b".."):
                 folder.lists_itself |= name == b"."
                 continue
-            if not name or b"/" in name or b"\0" in name:
-                raise self._hostile(folder, f"a name that no file can have: `{display(name)}`")
+            if not name or b"/" in name or b"\0" in name or len(name) > _LONGEST_NAME_BYTES:
+                raise self._hostile(folder, f"a name that no file can have: `{display(name[:_SHOWN_BYTES])}`")
             if (remembered := hash(name)) in names:
                 raise self._hostile(folder, f"the name `{display(name)}` twice")
             names.add(remembered)

@@ -53,6 +53,7 @@ class _Case:
 
     def remove(self) -> None:
         """Remove what stands there."""
+        self.shared.reached("delete")
         self.shared.folders.open_up(self.entry.path.rpartition(b"/")[0])
         verb = wire.RMDIR if self.entry.kind is Kind.DIRECTORY else wire.REMOVE
         self.shared.ask(verb, self.path, self._removed)

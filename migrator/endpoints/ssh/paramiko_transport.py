@@ -115,7 +115,10 @@ def failure_of(error: BaseException, transport: paramiko.Transport | None = None
             return failure
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return Failure.UNREACHABLE
-    was_silent = transport is not None and not transport.remote_version
+    if transport is None:
+        # A reset while the connection is made comes from a server, or what stands before it, that is too busy.
+        return Failure.DROPPED if isinstance(error, ConnectionResetError) else Failure.LOST
+    was_silent = not transport.remote_version
     return Failure.DROPPED if was_silent else Failure.LOST
 
 

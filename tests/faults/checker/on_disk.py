@@ -44,10 +44,11 @@ def i5_no_claim_without_the_thing(evidence: Evidence) -> Iterator[str]:
         if row["state"] in {"acknowledged", "verified"}:
             yield from _claim(row, evidence.target.get(row["path"]), 1 if evidence.sees_nanoseconds else 10**9)
     sizes = {(row["dataset"], row["path"]): row for row in evidence.database.rows("large_file")}
-    waiting = {row["path"] for row in evidence.items if row["state"] == "pending"}
+    # A row of another version is of a copy that has its name; the version that waits has not been begun.
+    waiting = {(row["path"], row["size"], row["mtime_ns"]) for row in evidence.items if row["state"] == "pending"}
     for chunk in evidence.database.rows("chunk"):
         large = sizes[chunk["dataset"], chunk["path"]]
-        if chunk["dataset"] != evidence.dataset_id or large["path"] not in waiting:
+        if chunk["dataset"] != evidence.dataset_id or (large["path"], large["size"], large["mtime_ns"]) not in waiting:
             continue  # in place: the claim of the item covers it
         # Killed after it got its name, and before that was recorded, it is no longer under the other one.
         final = evidence.place.target / os.fsdecode(large["path"])
