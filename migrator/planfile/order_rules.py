@@ -41,7 +41,8 @@ def order_rules(plan: At) -> Iterator[Problem]:
                 own, other = wave_of[application.loc], wave_of[applications[need.text()].loc]
                 # A wave in a circle has no place in the order, and its complaint already.
                 if own in order and order.get(other, -1) > order[own]:
-                    message = f"{quoted(name)} still needs {quoted(need.text())}, which moves in the later wave {quoted(other)}"
+                    later = f"which moves in the later wave {quoted(other)}"
+                    message = f"{quoted(name)} still needs {quoted(need.text())}, {later}"
                     yield Problem(need.loc, message, f"move one of the two, so that {quoted(name)} comes last")
 
 

@@ -193,7 +193,9 @@ def test_strangers_in_the_shadow_are_neither_taken_over_nor_removed(move: Move) 
     cli("run", "--rehearse", expect=4)
     assert os.listdir(shadow_of(move)) == ["notes"]
     (shadow_of(move) / "notes").unlink()
-    leaves_one = hook(move.folder, "switch", probe=f"touch {shadow_of(move)}/notes; exit 1")
+    leaves_one = hook(
+        move.folder, "switch", probe=f"test ! -e {shadow_of(move)}/names || touch {shadow_of(move)}/notes; exit 1"
+    )
     cli = cli_of(move, switch=[{"command": leaves_one}])
     cli("plan", "--accept-changes")
     outcome = cli("run", "--rehearse")
