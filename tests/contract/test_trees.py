@@ -832,6 +832,24 @@ class TestTarget:
         found = os.statvfs(there)
         assert space.free_bytes == pytest.approx(found.f_bavail * found.f_frsize, rel=0.1)
 
+    def test_one_file_system_has_one_number(self, endpoint: Endpoint, target: TargetTree, there: bytes) -> None:
+        other = endpoint.target(there + b" too", KEY)
+        spaces = [target.space(), other.space()]
+        other.close()
+        assert all(spaces), spaces
+        assert len({space.file_system for space in spaces if space is not None}) == 1
+
+    def test_whether_it_could_be_written_is_told_or_left_open_and_nothing_is_tried(
+        self, target: TargetTree, there: bytes
+    ) -> None:
+        before = os.stat(there)
+        assert target.may_write() is not False
+        assert os.stat(there).st_ctime_ns == before.st_ctime_ns
+        os.chmod(there, 0o777)
+        assert target.may_write() is True
+        os.chmod(there, 0o555)
+        assert target.may_write() is (os.geteuid() == 0)
+
     def test_space_is_told_for_a_root_that_is_still_to_be_made(self, endpoint: Endpoint, there: bytes) -> None:
         tree = endpoint.target(there, KEY)
         space = tree.space()
