@@ -13,7 +13,7 @@ from migrator.bootstrap.saving import refuse_if_stale, selection_of
 from migrator.bootstrap.selection import Selection, every_wave, the_wave
 from migrator.bootstrap.session import Session, look_at, open_session
 from migrator.domain.entries import Class, Item
-from migrator.domain.events import Event, Note, OnEvent
+from migrator.domain.events import Note, OnEvent
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
@@ -179,17 +179,6 @@ def graph(plan: Plan, selection: Selection, language: Literal["mermaid", "dot"])
     """The waves, their applications and what they need, as a drawing in that language."""
     draw = mermaid if language == "mermaid" else dot
     return draw(plan, every_wave(plan, selection))
-
-
-def dry_run(plan: Plan, selection: Selection, options: RunOptions, state: Path) -> PlanReport:
-    """What `run` with the same options would do; changes nothing anywhere."""
-    wave, applications = the_wave(plan, selection)
-    looking = Looking(plan, state, is_offline=False, on_event=_nobody_listens, until=options.until)
-    return look_ahead(looking, [(wave, applications)], adopt=options.adopt)
-
-
-def _nobody_listens(event: Event) -> None:
-    """A dry run is quick enough without a word in between."""
 
 
 def status(plan: Plan, state: Path) -> WaveReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +62,10 @@ def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent:
     saved = None if going.saved is None else bootstrap.load_saved(going.saved)
     options = bootstrap.RunOptions(until=going.until, yes=consent.yes, adopt=going.adopt, saved=saved)
     if going.dry_run:
-        preview = bootstrap.dry_run(loaded, selection, options, session.state)
+        preview, prospects = bootstrap.dry_run(loaded, selection, options, session.state)
+        for each in prospects:
+            sentence = f"{each.word}: {each.application}: {each.item}: {each.sentence}"
+            session.screen.fact("prospect", dataclasses.asdict(each), sentence)
         session.screen.plan(preview)
         return preview.exit_code
     with session.screen.progress() as progress:
