@@ -20,6 +20,7 @@ MODULES = (
     "torture.power_cut",
     "torture.hostile_peers",
     "torture.bit_flips",
+    "torture.resume",
     "torture.model",
     "torture.flipped_state",
 )

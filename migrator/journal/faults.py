@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from migrator.domain.entries import display
 from migrator.errors import LocalFault
 
 _REBUILD = (
@@ -31,6 +32,9 @@ _REASONS = {
 }
 
 
+_NO_TEXT = "Could not decode to UTF-8"
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn errors of SQLite about the file at `path` into LocalFault; an error in our own SQL stays what it is."""
@@ -45,6 +49,8 @@ def translated(path: Path) -> Iterator[None]:
 
 def _fault(path: Path, error: BaseException | None) -> LocalFault | None:
     name = getattr(error, "sqlite_errorname", "")
+    if _NO_TEXT in str(error):  # the driver's own complaint, which bears no name
+        name = "SQLITE_CORRUPT"
     for beginning, (reason, hint) in _REASONS.items():
         if name.startswith(beginning):
             return LocalFault(f"the state file `{path}` cannot be used: {reason} ({error})", hint=hint)
@@ -56,6 +62,14 @@ def foreign(path: Path) -> LocalFault:
     return LocalFault(
         f"`{path}` is not a state file of migrator",
         hint="is `--state DIR` the right folder? Move the file away if nobody needs it there",
+    )
+
+
+def damaged(text: str, belongs: str) -> LocalFault:
+    """A value in the state is none that we would have written."""
+    return LocalFault(
+        f"the state is damaged: `{display(text.encode())}` stands where {belongs} belongs",
+        hint="keep a copy of it; `--state` with a new folder and `--adopt` verify all anew",
     )
 
 

@@ -11,6 +11,7 @@ from migrator.domain.acts import FREEZE
 from migrator.domain.phases import Phase
 from migrator.domain.reports import Attempt
 from migrator.journal import tables
+from migrator.journal.faults import damaged
 
 # The answer of a probe, as effects record it.
 _NOT_IN_PLACE = "not in place"
@@ -35,10 +36,15 @@ class Attestation(NamedTuple):
 
 
 def standing(connection: Connection) -> Standing:
-    """Where the application is; `planned` when the first run was killed before it recorded anything."""
+    """Where the application is; `planned` when the first run was killed before it recorded anything.
+
+    Raises LocalFault for a phase that there is not.
+    """
     row = connection.execute(select(tables.standing)).first()
     if row is None:
         return Standing(Phase.PLANNED, None, None)
+    if row.phase not in set(Phase):
+        raise damaged(row.phase, "a phase")
     return Standing(Phase(row.phase), row.freeze_seq, row.frozen_at)
 
 

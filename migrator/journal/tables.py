@@ -25,6 +25,8 @@ from sqlalchemy import (
     literal_column,
 )
 
+from migrator.journal.faults import damaged
+
 
 class Moment(TypeDecorator[dt.datetime]):
     """A point in time, kept as ISO 8601 text in UTC, so that text order is time order."""
@@ -37,8 +39,13 @@ class Moment(TypeDecorator[dt.datetime]):
         return None if value is None else moment_text(value)
 
     def process_result_value(self, value: str | None, dialect: object) -> dt.datetime | None:  # noqa: ARG002 (signature)
-        """The time in UTC."""
-        return None if value is None else dt.datetime.fromisoformat(value)
+        """The time in UTC; LocalFault for a text that is none."""
+        if value is None:
+            return None
+        try:
+            return dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise damaged(value, "a time") from None
 
 
 def now() -> dt.datetime:

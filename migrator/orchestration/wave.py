@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from migrator.domain.phases import Phase
 from migrator.domain.plan import Application, Plan, Wave
 from migrator.domain.stopping import Stop
-from migrator.errors import Interrupted
+from migrator.errors import EndpointUnavailable, Interrupted
 from migrator.orchestration.journey import Halt, Journey
 from migrator.planning.order import by_needs
 
@@ -55,9 +55,19 @@ class Convoy:
         except Interrupted as interruption:
             return Outcome(application, error=interruption)
         except Exception as error:  # noqa: BLE001 - kept for the report; the other applications go on
-            return Outcome(application, error=error)
+            return Outcome(application, error=self._as_meant(error))
         finally:
             self._arrived[application.name].set()
+
+    def _as_meant(self, error: Exception) -> Exception:
+        """A connection that fails once somebody has asked to stop was not waited for: that is no failure of its own."""
+        if not isinstance(error, EndpointUnavailable):
+            return error
+        try:
+            self.stop.check()
+        except Interrupted as interruption:
+            return interruption
+        return error
 
     def _missing(self, application: Application) -> str | None:
         """What must be switched over before this application may freeze; waits for those of this convoy."""

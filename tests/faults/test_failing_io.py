@@ -13,6 +13,7 @@ from torture.failing_io import FAULTS, IoGround, Side
 # Side, fault, and the how-manieth call fails.
 SOME: tuple[tuple[Side, int, int], ...] = (
     ("target", errno.EIO, 2),
+    ("target", errno.EIO, 17),  # the sync after deletions
     ("target", errno.ENOSPC, 3),
     ("state", errno.EIO, 20),
     ("state", errno.ENOSPC, 5),

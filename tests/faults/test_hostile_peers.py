@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import hostile_agent, hostile_sftp
+from tests.faults.hostile_run import hostile_run, site
 from torture.hostile_peers import lying_agents, lying_servers
 from torture.rows import Options
 
@@ -25,3 +26,14 @@ def test_a_peer_that_lies_gets_nothing_out_of_us(lies: object, tmp_path: Path) -
     outcome = lies(Options(tmp_path, stride=STRIDE))
     assert outcome.violations == ()
     assert outcome.tried >= 2
+
+
+def test_lies_that_were_once_believed_are_not_any_more(tmp_path: Path) -> None:
+    lies: list[hostile_sftp.Behaviour | hostile_agent.Behaviour] = [
+        hostile_sftp.BEHAVIOURS["a name of 60 kB"],
+        hostile_agent.BEHAVIOURS["a name of 900 kB"],
+        hostile_agent.BEHAVIOURS["no content for ever"],
+        hostile_agent.BEHAVIOURS["no digests for ever"],
+    ]
+    with site(tmp_path) as place:
+        assert [violation for lie in lies for violation in hostile_run(place, lie)[1]] == []

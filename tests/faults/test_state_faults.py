@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from migrator.domain.phases import Phase
 from tests.support.cli import Cli
 from tests.support.moves import Move, footprint
+from tests.support.old_states import MIGRATION, NAME, unpack
 from tests.support.trees import build_many, differences
 from torture.flipped_state import flip_and_run
 
@@ -82,6 +86,24 @@ def test_a_disk_that_may_only_be_read_lets_one_look_and_nothing_else(small: Smal
     small.remount("rw")
     cli("run", "--yes")
     assert move.is_switched_over
+
+
+@pytest.mark.parametrize(
+    ("database", "statement"),
+    [
+        ("journal.db", "UPDATE recorded_plan SET content = CAST(x'7b22ff' AS TEXT)"),
+        (f"applications/{NAME}.db", "UPDATE attempt SET started_at = '\"' || substr(started_at, 2)"),
+        (f"applications/{NAME}.db", "UPDATE standing SET phase = 'verifiee'"),
+    ],
+    ids=["no text", "no time", "no phase"],
+)
+def test_a_value_that_nobody_wrote_is_damage_and_no_bug(database: str, statement: str, tmp_path: Path) -> None:
+    ground = unpack(2, Phase.VERIFIED, tmp_path)
+    with closing(sqlite3.connect(ground.state / MIGRATION / database)) as raw:
+        assert raw.execute(statement).rowcount
+        raw.commit()
+    outcome = ground.cli("run", "--yes", expect=9)
+    assert "damaged" in outcome.stderr or "changed by hand" in outcome.stderr
 
 
 @pytest.mark.parametrize("seed", range(FLIPS))

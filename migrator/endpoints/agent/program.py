@@ -1343,8 +1343,8 @@ class Writer:
         self._folders.forget(folder_path)
         try:
             self._within(folder_path, remove, makes_missing=False)
-        except FileNotFoundError:
-            pass  # what is gone already counts as removed
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # what is gone already counts as removed, also where a file has taken the place of its folder
 
     def unlink(self, path, *_):
         """Remove a temp file that an earlier run left."""
