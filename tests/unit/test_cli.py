@@ -207,6 +207,7 @@ def test_an_approval_knows_its_gate_and_its_time_in_the_plan_s_zone(
         ),
         ("run p.yaml --saved x --adopt", "--adopt does not belong to it", "plan PLAN --saved FILE"),
         ("run p.yaml --saved x --rehearse", "--saved says nothing there", "leave it out"),
+        ("run p.yaml --dry-run --until-window-ends", "looks once", "leave one of them out"),
         ("plan p.yaml --out x --offline", "bound to what was found", "`--offline`"),
         ("plan p.yaml --compare x", "`--compare` belongs to `--saved`", "OLDER"),
         ("plan p.yaml --graph dot --out x", "`--out` says nothing beside `--graph`", "leave one of them out"),
