@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from migrator.domain.prospects import Prospect
 from migrator.domain.reports import DatasetForecast, PlannedApplication, PlanReport
@@ -31,7 +32,7 @@ def prospects(report: PlanReport, is_open: Callable[[str, str], bool]) -> Iterat
         if not application.steps:
             yield Prospect("nothing to do", name, "steps", f"it is `{application.phase}`")
             continue
-        course = _Course(application, lambda gate, name=name: is_open(name, gate))  # type: ignore[misc]
+        course = _Course(application, partial(is_open, name))
         if application.wave in closed:
             course.held = "only when the window of its wave opens"
         course.has_cutover_hours = application.wave not in no_cutover
