@@ -34,5 +34,4 @@ def export_form(application: str, item: Item) -> dict[str, Any]:
         "sha256": None if item.sha256 is None else item.sha256.hex(),
         "verified_by": item.verified_by,
         "reason": item.reason,
-        "put_off": item.put_off,
     }

@@ -112,7 +112,7 @@ def _put_off(items: Sequence[PutOff]) -> Iterator[Text]:
         tries = many(item.tries, "time", "times")
         yield Text(printable(f"put off {tries}: {item.dataset}: {display(item.path)}: {item.reason}"), style="yellow")
     if len(items) > _NAMED_PUT_OFF:
-        yield Text("more were put off: see `put_off` in `migrator export PLAN`", style="yellow")
+        yield Text("more were put off: `migrator export PLAN` lists them as pending, with the reason", style="yellow")
 
 
 def _people_wait(application: ApplicationReport) -> bool:

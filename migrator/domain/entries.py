@@ -91,7 +91,6 @@ class Item(NamedTuple):
     verified_by: str | None
     reason: str | None
     link: bytes | None = None
-    put_off: int = 0  # how often it was left to a later try since it was last copied
 
 
 def display(raw: bytes) -> str:

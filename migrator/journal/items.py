@@ -133,7 +133,7 @@ def items(connection: Connection) -> Iterator[Item]:
     query = select(
         _item.path, _item.kind, _item.size, _item.mtime_ns, _item.state,
         func.coalesce(_item.verified_seq, _item.copied_seq), _item.sha256, _item.verified_by, _item.reason,
-        _item.link, _item.tries,
+        _item.link,
     ).where(_item.is_gone == 0).order_by(_item.path)  # fmt: skip
     for dataset, name in names:
         rows = connection.execution_options(yield_per=BLOCK).execute(query.where(_item.dataset == dataset))

@@ -111,7 +111,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_what_a_failure_means(case: Case) -> None:
     error = diagnose([case.spec], [Story(case.log.encode())], case.words)
-    assert type(error) is case.error
+    assert isinstance(error, case.error)
+    assert error.exit_code == case.error.exit_code
     assert case.sentence in error.message
     assert error.message.isprintable()
     assert error.hint
