@@ -6,7 +6,6 @@ from migrator.bootstrap.commands import (
     RunOptions,
     accept,
     doctor,
-    dry_run,
     export,
     fail_points,
     fall_back,
@@ -22,6 +21,7 @@ from migrator.bootstrap.commands import (
 )
 from migrator.bootstrap.decommissioning import ClosePapers, decommission
 from migrator.bootstrap.drafting import Answers, Wanted, draft_from_answers, draft_from_inventory
+from migrator.bootstrap.dry_running import dry_run
 from migrator.bootstrap.limiting import limit
 from migrator.bootstrap.rehearsing import rehearse
 from migrator.bootstrap.reviewing import review, review_of_failure

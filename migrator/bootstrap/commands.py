@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from migrator import planfile
+from migrator.bootstrap.keeping_fresh import end_of_window, travel_until
 from migrator.bootstrap.preview import Looking, accept_changes, look_ahead
 from migrator.bootstrap.saving import refuse_if_stale, selection_of
 from migrator.bootstrap.selection import Selection, every_wave, the_wave
 from migrator.bootstrap.session import Session, look_at, open_session
 from migrator.domain.entries import Class, Item
-from migrator.domain.events import Event, Note, OnEvent
+from migrator.domain.events import Note, OnEvent
 from migrator.domain.phases import COVERED_BY_YES, Gate, Phase
 from migrator.domain.plan import Application, Plan
 from migrator.domain.reports import ApplicationReport, Finding, PlanReport, WaveReport
@@ -42,6 +43,7 @@ class RunOptions:
     yes: bool = False
     adopt: bool = False
     saved: SavedPlan | None = None  # carry out exactly this
+    until_window_ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def run(plan: Plan, selection: Selection, options: RunOptions, state: Path, on_e
     wave, applications = the_wave(plan, selection)
     if options.saved is not None:
         refuse_if_stale(plan, options.saved, [application.name for application in applications], state)
+    ends_at = end_of_window(plan, wave) if options.until_window_ends else None
     granted = COVERED_BY_YES if options.yes else frozenset[Gate]()
     with open_session(
         plan,
@@ -96,7 +99,10 @@ def run(plan: Plan, selection: Selection, options: RunOptions, state: Path, on_e
         adopt=options.adopt,
         saved=options.saved,
     ) as session:
-        reports = session.travel(wave, applications, Journey.advance)
+        if ends_at is not None:
+            reports = travel_until(session, wave, applications, ends_at)
+        else:
+            reports = session.travel(wave, applications, Journey.advance)
         return session.sum_up("run", [_judged(report) for report in reports])
 
 
@@ -179,17 +185,6 @@ def graph(plan: Plan, selection: Selection, language: Literal["mermaid", "dot"])
     """The waves, their applications and what they need, as a drawing in that language."""
     draw = mermaid if language == "mermaid" else dot
     return draw(plan, every_wave(plan, selection))
-
-
-def dry_run(plan: Plan, selection: Selection, options: RunOptions, state: Path) -> PlanReport:
-    """What `run` with the same options would do; changes nothing anywhere."""
-    wave, applications = the_wave(plan, selection)
-    looking = Looking(plan, state, is_offline=False, on_event=_nobody_listens, until=options.until)
-    return look_ahead(looking, [(wave, applications)], adopt=options.adopt)
-
-
-def _nobody_listens(event: Event) -> None:
-    """A dry run is quick enough without a word in between."""
 
 
 def status(plan: Plan, state: Path) -> WaveReport:

@@ -129,7 +129,18 @@ def _for_ci(
         raise
     if text := as_text(bootstrap.review(path, report), form):
         session.screen.page("plan.review", text)
+    _tell_errors(session, report)
     return _exit_code(report, looking)
+
+
+def _tell_errors(session: Session, report: PlanReport) -> None:
+    """Say on stderr what is the reason for the exit code: the review may have gone to a file."""
+    with session.screen.progress() as progress:
+        for finding in report.findings:
+            if finding.severity == "error":
+                progress.say(f"error: {finding.sentence}")
+                if finding.hint is not None:
+                    progress.say(f"hint: {finding.hint}")
 
 
 def _refuse_what_does_not_fit(chosen: Chosen, looking: Looking, showing: Showing) -> None:

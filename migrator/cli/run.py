@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,8 @@ from migrator.cli.options import Chosen, Consent, PlanFile
 from migrator.cli.session import Session
 from migrator.cli.words import phases_starting, until_phase
 from migrator.domain.phases import UNTIL, Phase
+from migrator.domain.prospects import Prospect
+from migrator.domain.reports import PlanReport
 from migrator.errors import UsageError
 
 
@@ -36,6 +40,9 @@ class Going:
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Hash what a target root already holds, and keep what matches.")
     ] = False
+    until_window_ends: Annotated[
+        bool, typer.Option("--until-window-ends", help="Keep what is seeded fresh until the window ends: exit 5.")
+    ] = False
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Rehearse the cutover beside the real targets; switch nothing.")
     ] = False
@@ -59,15 +66,24 @@ def run(session: Session, plan: PlanFile, chosen: Chosen, going: Going, consent:
         session.screen.wave(report)
         return report.exit_code
     saved = None if going.saved is None else bootstrap.load_saved(going.saved)
-    options = bootstrap.RunOptions(until=going.until, yes=consent.yes, adopt=going.adopt, saved=saved)
+    options = bootstrap.RunOptions(
+        until=going.until, yes=consent.yes, adopt=going.adopt, saved=saved, until_window_ends=going.until_window_ends
+    )
     if going.dry_run:
-        preview = bootstrap.dry_run(loaded, selection, options, session.state)
-        session.screen.plan(preview)
+        preview, prospects = bootstrap.dry_run(loaded, selection, options, session.state)
+        _show_dry_run(session, preview, prospects)
         return preview.exit_code
     with session.screen.progress() as progress:
         report = bootstrap.run(loaded, selection, options, session.state, progress)
     session.screen.wave(report)
     return report.exit_code
+
+
+def _show_dry_run(session: Session, preview: PlanReport, prospects: Iterable[Prospect]) -> None:
+    for each in prospects:
+        sentence = f"{each.word}: {each.application}: {each.item}: {each.sentence}"
+        session.screen.fact("prospect", dataclasses.asdict(each), sentence)
+    session.screen.plan(preview)
 
 
 def _refuse_what_does_not_fit(going: Going, consent: Consent) -> None:
@@ -79,11 +95,14 @@ def _refuse_what_does_not_fit(going: Going, consent: Consent) -> None:
             f"`--saved` carries out exactly what was saved: {other} does not belong to it",
             hint="`migrator plan PLAN --saved FILE` shows it, and whether it still holds",
         )
+    if going.dry_run and going.until_window_ends:
+        raise UsageError("`--dry-run` looks once: --until-window-ends says nothing there", hint="leave one of them out")
     others = {
         "--until": going.until is not None,
         "--dry-run": going.dry_run,
         "--adopt": going.adopt,
         "--saved": going.saved is not None,
+        "--until-window-ends": going.until_window_ends,
         "--yes": consent.yes,
     }
     given = [option for option, is_given in others.items() if is_given]

@@ -70,6 +70,12 @@ class Journey:
                 return self._stop_at(halt)
         return None
 
+    def keep_fresh(self) -> Halt | None:
+        """Bring what is seeded up to date by one pass, then go on as `advance` does; WindowOver once it is closed."""
+        if self._phase is Phase.SEEDED and self.until is not Phase.SEEDED:  # there, `advance` makes the pass
+            self._attempt_in_time(CATCH_UP)
+        return self.advance()
+
     def roll_back(self) -> None:
         """Thaw and go back to `seeded`; nothing to do before that. Refused once a switch has begun."""
         row = way_back(self._phase)

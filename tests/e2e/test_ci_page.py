@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.support.cli import COMMAND, clean_environment
+from tests.support.moves import NAME, Move
 
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "ci.md").read_text(encoding="utf-8")
@@ -92,3 +93,12 @@ def test_nothing_is_left_in_the_checkout(checkout: Path) -> None:
     before = sorted(checkout.rglob("*"))
     carry_out(github_script(), checkout)
     assert sorted(checkout.rglob("*")) == before
+
+
+def test_what_is_found_about_an_application_stands_where_it_is_named(tmp_path: Path) -> None:
+    cli = Move(tmp_path, tmp_path / "nowhere", tmp_path / "target").cli()
+    ended = cli("plan", "--format", "github", expect=10)
+    line = cli.plan.read_text(encoding="utf-8").splitlines().index(f"  - name: {NAME}") + 1
+    (told,) = [each for each in ended.stdout.splitlines() if each.startswith("::error")]
+    assert f",line={line},col=11," in told
+    assert "nowhere" in told

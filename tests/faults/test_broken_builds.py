@@ -93,8 +93,8 @@ BREAKS = (
     Break(
         "no directory sync",
         "endpoints/agent/program.py",
-        "        touched, self._touched = self._touched, {}\n        if len(touched) > FEW:\n",
-        "        touched, self._touched = {}, {}\n        if len(touched) > FEW:\n",
+        "        touched, self._touched = self._touched, {}\n",
+        "        touched, self._touched = {}, {}\n",
         (f"{LOCAL_FAULTS}::test_names_that_may_be_lost_are_not_claimed",),
     ),
     Break(
@@ -189,8 +189,18 @@ BREAKS = (
     Break(
         "a switch is applied before its intent is on record",
         "switching/cautious.py",
-        "    intent = memory.intend(effect.name, Verb.APPLY.value, phase)\n    effect.apply()\n",
-        "    effect.apply()\n    intent = memory.intend(effect.name, Verb.APPLY.value, phase)\n",
+        """\
+    intent = memory.intend(effect.name, Verb.APPLY.value, phase)
+    fail_point = "freeze" if effect.name.startswith(FREEZE) else "switch"
+    failpoints.at(fail_point)
+    effect.apply()
+""",
+        """\
+    fail_point = "freeze" if effect.name.startswith(FREEZE) else "switch"
+    failpoints.at(fail_point)
+    effect.apply()
+    intent = memory.intend(effect.name, Verb.APPLY.value, phase)
+""",
         (f"{SWITCHING}::test_a_cut_in_the_middle_of_apply_is_settled_by_the_probe",),
     ),
     Break(

@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_behind_the_server_is_told_and_goes_on_with_room(
         with cli.started("run", "--json", "--until", "seeded") as run:
             assert run.stdout is not None
             for line in run.stdout:
-                if '"scan.progress"' in line or '"item.' in line:
+                if '"step.started"' in line and '"seed"' in line:
                     break
             with contextlib.suppress(OSError):  # ENOSPC is what is wanted
                 write_file(bytes(disk / "more"), b"y" * 3_900_000)

@@ -77,9 +77,11 @@ class Bootstrap(types.ModuleType):
     def run(self, plan: Any, selection: Selection, options: RunOptions, state: Path, on_event: Any) -> WaveReport:
         return self._call("run", selection, options, state)
 
-    def dry_run(self, plan: Any, selection: Selection, options: RunOptions, state: Path) -> PlanReport:
+    def dry_run(
+        self, plan: Any, selection: Selection, options: RunOptions, state: Path
+    ) -> tuple[PlanReport, tuple[()]]:
         self._call("dry_run", selection, options, state)
-        return self._plan_report()
+        return self._plan_report(), ()
 
     def preview(self, plan: Any, selection: Any, options: PreviewOptions, state: Path, on_event: Any) -> PlanReport:
         self._call("preview", selection, options, state)
@@ -203,8 +205,14 @@ def test_an_approval_knows_its_gate_and_its_time_in_the_plan_s_zone(
             "would end before it begins",
             "must be later",
         ),
-        ("run p.yaml --saved x", "no such option: --saved", "hint"),
-        ("plan p.yaml --out x", "no such option: --out", "hint"),
+        ("run p.yaml --saved x --adopt", "--adopt does not belong to it", "plan PLAN --saved FILE"),
+        ("run p.yaml --saved x --rehearse", "--saved says nothing there", "leave it out"),
+        ("run p.yaml --dry-run --until-window-ends", "looks once", "leave one of them out"),
+        ("plan p.yaml --out x --offline", "bound to what was found", "`--offline`"),
+        ("plan p.yaml --compare x", "`--compare` belongs to `--saved`", "OLDER"),
+        ("plan p.yaml --graph dot --out x", "`--out` says nothing beside `--graph`", "leave one of them out"),
+        ("plan p.yaml --saved x --wave july", "`--wave` says nothing beside `--saved`", "leave one of them out"),
+        ("plan p.yaml --format junit --out x", "`--out` says nothing beside `--format`", "leave one of them out"),
         ("approve p.yaml freeze --kay x", "no such option: --kay", "did you mean `--key`?"),
         ("approve p.yaml freeze --key x --import y", "exclude each other", "one of them"),
     ],
