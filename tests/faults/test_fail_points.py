@@ -36,12 +36,12 @@ FAR = [
     ("agent", "target", "before-sync:eio", 3),
     ("agent", "target", "rename:kill", 0),
     ("agent", "target", "directory-sync:raise", 0),
-    ("agent", "source", "scan:eio:5", 3),
+    ("agent", "source", "scan:eio:2", 3),
     ("sftp", "target", "chunk:enospc", 3),
     ("sftp", "target", "rename:eio:3", 0),
     ("sftp", "target", "after-sync:kill:3", 0),
     ("sftp", "source", "scan:eio", 10),
-    ("sftp", "source", "scan:eio:6", 3),
+    ("sftp", "source", "scan:eio:2", 3),
 ]
 
 
@@ -60,6 +60,7 @@ def test_far_ends_fail_as_well(
     end = remote(sshd.endpoint("openssh"), "agent" if lane == "agent" else "sftp")
     cli = Move(tmp_path, source, target, *((end, local()) if far == "source" else (local(), end))).cli()
     failing = replace(cli, environment={VARIABLE: failure, LOG_VARIABLE: str(log)})
+    cli("run", "--until", "checked")  # whose look at the source is not what is to fail
     failing("run", "--until", "seeded", expect=code)
     assert log.read_text(), "it never came there"
     cli("run", "--until", "seeded")
