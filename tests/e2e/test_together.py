@@ -104,7 +104,7 @@ def test_a_freeze_that_was_killed_is_probed_before_anything_else(moment: str, tm
     assert move.is_switched_over
     hooks = (move.folder / "hooks").read_text().split()
     assert "apply apply" not in " ".join(hooks)
-    assert hooks[:3] == ["probe", "apply", "probe"]
+    assert hooks[:4] == ["probe", "probe", "apply", "probe"], "the preflight's, then those around the act"
 
 
 @pytest.mark.parametrize("phase", ["frozen", "verified"])
@@ -135,7 +135,8 @@ def test_a_signal_during_a_hook_lets_its_probe_have_its_say(number: signal.Signa
         wait_for(lambda: "stopping" in cli.plan.with_name("stderr.txt").read_text(), "it has heard")
         (move.folder / "go").touch()
         assert run.wait(60) == code
-    assert (move.folder / "hooks").read_text().split() == ["probe", "apply", "probe"]
+    hooks = (move.folder / "hooks").read_text().split()
+    assert hooks == ["probe", "probe", "apply", "probe"], "the preflight's, then those around the act"
     assert cli.phases() == {NAME: "frozen"}, "the hook came to its end, and its probe said so"
 
 

@@ -1343,8 +1343,25 @@ class Writer:
         self._folders.forget(folder_path)
         try:
             self._within(folder_path, remove, makes_missing=False)
-        except (FileNotFoundError, NotADirectoryError):
-            pass  # what is gone already counts as removed, also where a file has taken the place of its folder
+        except FileNotFoundError:
+            pass  # what is gone already counts as removed
+        except NotADirectoryError:
+            if self._leads_through_a_link(folder_path):
+                raise
+            # a file has taken the place of its folder, so it is gone, too
+
+    def _leads_through_a_link(self, path):
+        """Whether a link stands somewhere on the way to a folder: what it leads to is not ours to judge."""
+        names = path.split(b"/")
+        for depth in range(len(names)):
+            parent_fd = self._folders.resolve(b"/".join(names[:depth]), PATH_FLAGS)
+            try:
+                mode = os.stat(names[depth], dir_fd=parent_fd, follow_symlinks=False).st_mode
+            finally:
+                os.close(parent_fd)
+            if not stat.S_ISDIR(mode):
+                return stat.S_ISLNK(mode)
+        return False
 
     def unlink(self, path, *_):
         """Remove a temp file that an earlier run left."""
