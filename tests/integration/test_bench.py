@@ -131,10 +131,10 @@ def test_what_a_command_costs_is_told_by_who_used_it(tmp_path: Path) -> None:
         there, here = measured(far, *watched), measured([sys.executable, "-c", spinning(0.5)], *watched)
     assert there.busiest[0] == FAR
     assert there.processor_seconds[FAR] + there.processor_seconds[SSHD] >= 0.5
-    assert there.processor_seconds[OURS] < 0.2
+    assert there.processor_seconds[OURS] < there.processor_seconds[FAR]
     assert here.busiest[0] == OURS
     assert here.processor_seconds[OURS] >= 0.5
-    assert here.processor_seconds[FAR] + here.processor_seconds[SSHD] < 0.2
+    assert here.processor_seconds[FAR] + here.processor_seconds[SSHD] < here.processor_seconds[OURS]
     assert min(there.peak_bytes, here.peak_bytes) >= 64 * MIB
     assert min(there.wall_seconds, here.wall_seconds) >= 0.5
 
