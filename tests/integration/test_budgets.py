@@ -65,6 +65,7 @@ def plant(source: Path, size_bytes: int) -> int:
         path = source / f"{number % 7}" / f"{number}"
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_bytes(os.urandom(size))
+        os.utime(path, (1_530_000_000, 1_530_000_000))  # what was written this second would be read twice over SFTP
     return sum(sizes)
 
 
