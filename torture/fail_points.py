@@ -128,7 +128,7 @@ def untrue(said: str, exported: Sequence[dict[str, Any]], target: Path) -> list[
     """What was told as in place or verified, and is not there, or not known any more."""
     known = {row["path_b64"]: row["class"] for row in exported}
     lines = []
-    for event in _events(said):
+    for event in events(said):
         if event.get("event") not in ("item.acknowledged", "item.verified") or event["kind"] != "file":
             continue
         place = target / Path(base64.b64decode(event["path_b64"]).decode(errors="surrogateescape"))
@@ -141,7 +141,8 @@ def untrue(said: str, exported: Sequence[dict[str, Any]], target: Path) -> list[
     return lines
 
 
-def _events(said: str) -> Iterator[dict[str, Any]]:
+def events(said: str) -> Iterator[dict[str, Any]]:
+    """The objects among the lines that a run has printed."""
     for line in said.splitlines():
         if line.startswith("{") and line.endswith("}"):
             yield json.loads(line)

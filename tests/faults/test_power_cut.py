@@ -44,7 +44,7 @@ def test_a_run_that_syncs_nothing_is_found_out(tmp_path: Path) -> None:
         move, cli = prepared("target", tmp_path, small)
         liar = replace(cli, environment={"LD_PRELOAD": str(library)})
         run = cut_during_a_run(liar, small, Moment(200, Cut.LOG_IS_LOST))
-        assert len(missing(cli, move, run.said)) > 100
+        assert len(missing(cli, move, run)) > 100
 
 
 @pytest.mark.parametrize("how", list(Cut))
