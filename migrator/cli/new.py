@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 
 from migrator.cli.papers import hand_out
 from migrator.cli.session import Session
-from migrator.errors import UsageError
+from migrator.errors import Interrupted, UsageError
 
 NewPlan = Annotated[Path, typer.Argument(metavar="PLAN", help="The file to write; it must be new.")]
 
@@ -42,5 +43,8 @@ def new(session: Session, plan: NewPlan = Path("plan.yaml")) -> int:
 
 def _ask(question: str, default: str | None = None) -> str:
     """One answer, from the terminal; on stderr, so that stdout stays clean."""
-    answer: str = typer.prompt(question, default=default, err=True)
+    try:
+        answer: str = typer.prompt(question, default=default, err=True)
+    except typer.Abort as error:  # Ctrl-C, and Ctrl-D too
+        raise Interrupted(signal.SIGINT) from error
     return answer.strip()

@@ -51,7 +51,7 @@ RULES = (
     Rule("target-inodes", "error", "the target's file system has fewer inodes left than there are items to copy"),
     Rule("names-collide", "error", "names differ only in case or in Unicode form, and the target takes them for one"),
     Rule("names-alike", "note", "names differ only in case or in Unicode form"),
-    Rule("name-too-long", "error", "a name is longer than the 255 bytes that file systems take"),
+    Rule("name-too-long", "warning", "a name is longer than the 255 bytes that file systems take"),
     Rule("path-too-long", "warning", "a path at the target is longer than the 4,095 bytes that programs can open"),
     Rule("names-not-utf8", "note", "names are not UTF-8"),
     Rule("unreadable", "warning", "folders cannot be listed"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from migrator.domain.entries import display
+
+# A bar ends a cell also within code; `text` has escaped its own.
+_UNESCAPED_BAR = re.compile(r"(?<!\\)\|")
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
@@ -22,7 +26,7 @@ def text(words: str) -> str:
 
 def code(words: str) -> str:
     """`words` to be typed as they are: in a code span, whatever backticks they hold."""
-    shown = display(words.encode("utf-8", "surrogatepass")).replace("|", "\\|")
+    shown = display(words.encode("utf-8", "surrogatepass"))
     fence = "`" * (1 + max((len(run) for run in _runs(shown)), default=0))
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
@@ -30,7 +34,7 @@ def code(words: str) -> str:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Rows whose cells are Markdown already; `None.` where there are none."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines = [f"| {' | '.join(map(_in_cell, row))} |" for row in rows]
     if not lines:
         yield "None."
         return
@@ -46,6 +50,10 @@ def html_page(page: str, title: str) -> str:
     body = MarkdownIt("js-default").render(page)
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}</body></html>\n'
+
+
+def _in_cell(words: str) -> str:
+    return _UNESCAPED_BAR.sub(r"\\|", words)
 
 
 def _runs(words: str) -> list[str]:

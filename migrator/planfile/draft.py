@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from migrator.errors import UsageError
+from migrator.planfile.reading import UNSEEN
 
 # What stands where nobody knows better: a folder that is on no machine, so that nothing is moved by mistake.
 FILL_IN = "/FILL-IN"
@@ -79,7 +80,9 @@ def text_of(draft: Draft) -> str:
         plan["owners"] = owners
     plan |= {"endpoints": endpoints, "waves": [{"name": name, "applications": some} for name, some in waves.items()]}
     body = yaml.dump(plan, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
-    return "".join(f"# {line}".rstrip() + "\n" for line in _heading(draft)) + body
+    # Each on one line of its own, whatever names of columns and files hold: nothing may leave the comment.
+    heading = (" ".join(UNSEEN.sub("", line).split()) for line in _heading(draft))
+    return "".join(f"# {line}".rstrip() + "\n" for line in heading) + body
 
 
 def slug(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from migrator.domain.entries import Entry
+from migrator.domain.entries import Entry, Kind
 from migrator.domain.events import OnEvent, ScanProgress
 from migrator.domain.plan import Application, Dataset, Plan
 from migrator.domain.reports import Finding
@@ -94,6 +94,7 @@ class Looker:
             space=space,
             to_copy_bytes=volumes.to_copy_bytes,
             to_copy_items=volumes.to_copy_items,
+            at_target_items=0 if manifest is None else manifest.at_target_count(),
             size_bytes=survey.size_bytes,
             in_holes_bytes=survey.in_holes_bytes,
             in_other_names_bytes=survey.in_other_names_bytes,
@@ -162,14 +163,16 @@ class Looker:
 def folds_names(tree: TargetTree) -> bool | None:
     """Whether the file system there takes names that differ in case for one, told by the first name with letters.
 
-    None where there is no such name: nothing is written to find out.
+    None where there is no such name, or where two names of one file could not be told from one name: nothing is
+    written to find out.
     """
     first = next(iter(tree.scan()), ())
     for entry in (each for each in first if isinstance(each, Entry)):
         above, slash, name = entry.path.rpartition(b"/")
-        if name != name.swapcase():
+        has_one_name = entry.inode is not None and (entry.kind is Kind.DIRECTORY or entry.links == 1)
+        if has_one_name and name != name.swapcase():
             swapped = tree.stat(above + slash + name.swapcase())
-            return swapped is not None and swapped._replace(path=entry.path) == entry
+            return swapped is not None and (swapped.device, swapped.inode) == (entry.device, entry.inode)
     return None
 
 

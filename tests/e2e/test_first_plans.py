@@ -114,6 +114,11 @@ def test_the_runbook_names_what_happens_and_the_way_back(move: Move) -> None:
     assert "accept-loss" in move.cli()("runbook").stdout
 
 
+def test_a_command_stands_in_the_runbook_as_it_is_typed(move: Move) -> None:
+    freeze = {"on": "here", "apply": ["sh", "-c", "ps | grep x"], "probe": ["false"], "undo": ["true"]}
+    assert "`sh -c 'ps | grep x'`" in move.cli(freeze=freeze)("runbook").stdout
+
+
 def test_the_runbook_as_html_carries_nothing_out(move: Move) -> None:
     script = "<script>alert(1)</script>"
     cli = move.cli(freeze={"on": "here", "apply": ["echo", script], "probe": ["false"], "undo": ["true"]})

@@ -135,6 +135,11 @@ def test_no_name_breaks_the_plan(name: str, tmp_path: Path) -> None:
     drafted(tmp_path, f'application,host,owner\n"{name}",a.old,"{name}"\n')
 
 
+def test_no_column_leaves_the_heading(tmp_path: Path) -> None:
+    plan = drafted(tmp_path, 'application,host,"note\nwaves: []\nx"\neau,a.old,y\n')
+    assert list(moves(plan)) == ["wave-1"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -37,6 +37,7 @@ class Facts:
     space: Space | None = None
     to_copy_bytes: int | None = None
     to_copy_items: int | None = None
+    at_target_items: int = 0  # that we brought there already
     size_bytes: int = 0  # of all files at the source
     in_holes_bytes: int = 0  # of these, what takes no room at the source
     in_other_names_bytes: float = 0  # of these, what is counted again by another name of the same file

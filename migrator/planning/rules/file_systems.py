@@ -30,11 +30,13 @@ class Shared:
 def shared(everything: Iterable[Facts]) -> Iterator[Shared]:
     """The file systems; one whose number cannot be told counts for each root by itself.
 
-    What lies at an adopted target takes no more room, and how much that is cannot be known: it does not count.
+    What lies at a target already, adopted or brought by us and to be brought anew, is replaced and takes no more room;
+    how much that is cannot be known, so that such a dataset does not count.
     """
     found: dict[object, Shared] = {}
     for facts in everything:
-        if facts.space is None or (facts.is_adopting and facts.strangers):
+        is_replaced = (facts.to_copy_items or 0) > max(0, facts.items - facts.at_target_items) and facts.at_target_items
+        if facts.space is None or is_replaced or (facts.is_adopting and facts.strangers):
             continue
         number = facts.space.file_system
         key = (facts.target_host, number) if number is not None else facts.dataset.target
