@@ -10,7 +10,7 @@ from migrator.domain.plan import Application, DnsSwitch, Place
 from migrator.domain.reports import Finding
 from migrator.domain.rules import Rule, rule_named
 from migrator.endpoints.contract import Host
-from migrator.errors import MigratorError
+from migrator.errors import EndpointUnavailable, Refused
 from migrator.switching.effect import Answer, Doubting, Effect
 from migrator.switching.effects import effect_of, freeze_effect
 from migrator.switching.requests import HINT_INSTALL, PACKAGE, is_installed
@@ -59,7 +59,7 @@ def unready(application: Application, place: Callable[[Place], Host], phase: Pha
 def _asked(rule: Rule, effect: Effect) -> Iterator[Finding]:
     try:
         answer = effect.probe()
-    except MigratorError as error:
+    except (EndpointUnavailable, Refused) as error:  # not a stop, the end of a window, or another host key
         yield rule.finds(f"{effect.name}: {error.message}", error.hint, effect.application)
         return
     doubt = effect.doubt if isinstance(effect, Doubting) else None
